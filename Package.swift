@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The language settings of every Swift target: Swift 6 mode with the features that make
+/// imports and existentials explicit, and no warning left standing.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// The tracer is written in eight-wide SIMD: AVX2 is its baseline on x86-64.
+let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-mavx2"])]
+
+let package = Package(
+    name: "meshd",
+    products: [.executable(name: "meshd", targets: ["meshd"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+    ],
+    targets: [
+        // C libraries: each is imported by one module only.
+        .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(
+            name: "CAvahi", pkgConfig: "avahi-client",
+            providers: [.apt(["libavahi-client-dev", "libavahi-core-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CEmbree", providers: [.apt(["libembree-dev"])]),
+        .systemLibrary(
+            name: "COpenEXR", pkgConfig: "OpenEXR", providers: [.apt(["libopenexr-dev"])]),
+        .systemLibrary(name: "CSpng", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(
+            name: "CTurboJPEG", pkgConfig: "libturbojpeg",
+            providers: [.apt(["libturbojpeg0-dev"])]),
+        .target(name: "CTracerSIMD", cSettings: [.unsafeFlags(["-mavx2"])]),
+
+        // The sans-I/O core.
+        .target(name: "MeshCore", swiftSettings: strict),
+        .target(name: "Gossip", dependencies: ["MeshCore"], swiftSettings: strict),
+        .target(name: "WorkStealing", dependencies: ["MeshCore"], swiftSettings: strict),
+        .target(
+            name: "MeshNode", dependencies: ["Gossip", "WorkStealing", "MeshCore"],
+            swiftSettings: strict),
+        .target(name: "MeshSimulator", dependencies: ["MeshNode"], swiftSettings: strict),
+
+        // Rendering: knows nothing of the mesh.
+        .target(
+            name: "Tracer",
+            dependencies: [
+                "MeshCore", "CEmbree", "COpenEXR", "CSpng", "CTurboJPEG", "CTracerSIMD",
+            ],
+            swiftSettings: vectorised),
+
+        // The shell.
+        .target(
+            name: "MeshWire",
+            dependencies: [
+                "MeshNode", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "MeshRuntime",
+            dependencies: [
+                "MeshNode", "MeshWire", "Tracer", "CLibuv", "CAvahi", "CZlib", "COpenSSL",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: vectorised),
+        .executableTarget(
+            name: "meshd",
+            dependencies: [
+                "MeshRuntime", "MeshSimulator", "Tracer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: vectorised),
+
+        .testTarget(name: "MeshCoreTests", dependencies: ["MeshCore"], swiftSettings: strict),
+        .testTarget(name: "GossipTests", dependencies: ["Gossip"], swiftSettings: strict),
+        .testTarget(
+            name: "WorkStealingTests", dependencies: ["WorkStealing"], swiftSettings: strict),
+        .testTarget(
+            name: "MeshNodeTests", dependencies: ["MeshNode", "MeshSimulator", "MeshWire"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MeshRuntimeTests", dependencies: ["MeshRuntime"], swiftSettings: vectorised),
+        .testTarget(
+            name: "TracerTests", dependencies: ["Tracer"], swiftSettings: vectorised),
+        .testTarget(name: "CommandLineTests", dependencies: ["meshd"], swiftSettings: vectorised),
+        .testTarget(name: "LabTests", dependencies: ["MeshRuntime"], swiftSettings: vectorised),
+    ]
+)

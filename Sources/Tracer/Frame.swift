@@ -1,0 +1,37 @@
+// What is rendered and how: the numbers that, with the scene's files, decide every bit of a frame.
+
+public import MeshCore
+
+/// The settings of one frame; with the scene they decide the image to the bit.
+public struct FrameSettings: Hashable, Sendable {
+    /// Pixels.
+    public var width: Int
+    /// Pixels.
+    public var height: Int
+    public var samplesPerPixel: Int
+    /// The longest path in vertices after the camera: 1 is emitted light only, 2 adds direct
+    /// light (Mitsuba's `max_depth`).
+    public var maxDepth: Int
+    /// Scrambles the sample sequence.
+    public var seed: UInt32
+    /// The name of the camera; nil for the scene's first.
+    public var cameraName: String?
+
+    public init(
+        width: Int = 1280, height: Int = 720, samplesPerPixel: Int = 64, maxDepth: Int = 8,
+        seed: UInt32 = 0, cameraName: String? = nil
+    ) {
+        self.width = width
+        self.height = height
+        self.samplesPerPixel = samplesPerPixel
+        self.maxDepth = maxDepth
+        self.seed = seed
+        self.cameraName = cameraName
+    }
+
+    /// The frame's units; nil when the size or the number of samples is outside the bounds.
+    public var workSpace: WorkSpace? {
+        guard let grid = TileGrid(width: width, height: height) else { return nil }
+        return WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel)
+    }
+}
