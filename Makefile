@@ -1,0 +1,50 @@
+# make demo   installs what is missing, builds, renders a scene on a mesh of three nodes
+# make test   installs what is missing, builds, runs every test
+# make lint   checks the formatting and the rules that a compiler does not
+# make build  leaves the program at .build/release/meshd
+
+SHELL := /bin/bash
+CONFIGURATION := release
+# Tests reach into modules; one set of flags keeps one build for program and tests.
+SWIFT_FLAGS := -c $(CONFIGURATION) -Xswiftc -enable-testing
+SOURCES := Package.swift Sources Tests
+
+.PHONY: all build setup demo test lint format proto bench install clean
+
+all: build
+
+setup:
+	@tools/setup.sh
+
+build: setup
+	swift build $(SWIFT_FLAGS) --product meshd
+
+demo: build
+	@Examples/demo.sh
+
+test: setup
+	swift build $(SWIFT_FLAGS) --build-tests
+	MESHD_PROGRAM=$(CURDIR)/.build/$(CONFIGURATION)/meshd \
+		swift test $(SWIFT_FLAGS) --skip-build --no-parallel
+
+lint:
+	swift format lint --strict --recursive $(SOURCES)
+	@tools/lint.sh
+
+format:
+	swift format --in-place --recursive $(SOURCES)
+
+# Needs protoc and protoc-gen-swift 1.39.0; the generated file is committed.
+proto:
+	protoc --proto_path=Sources/MeshWire --swift_out=Sources/MeshWire \
+		--swift_opt=UseAccessLevelOnImports=true --swift_opt=Visibility=Internal mesh.proto
+
+bench: build
+	.build/$(CONFIGURATION)/meshd bench
+
+PREFIX ?= /usr/local
+install: build
+	install -D -m 755 .build/$(CONFIGURATION)/meshd $(DESTDIR)$(PREFIX)/bin/meshd
+
+clean:
+	rm -rf .build out

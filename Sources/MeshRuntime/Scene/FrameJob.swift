@@ -1,0 +1,110 @@
+// A frame as a user submits it and as it travels to other nodes: render settings, and the scene's
+// files by name and hash.
+
+import Foundation
+public import MeshCore
+public import Tracer
+
+/// Everything that decides a frame's image: settings and the manifest of the scene's files.
+public struct FrameJob: Hashable, Sendable, Codable {
+    /// A file of the scene.
+    public struct File: Hashable, Sendable, Codable {
+        /// The name by which the scene refers to it, relative to the scene's folder.
+        public var name: String
+        /// SHA-256, hexadecimal.
+        public var digest: String
+        public var sizeBytes: Int
+    }
+    public var width: Int
+    public var height: Int
+    public var samplesPerPixel: Int
+    public var maxDepth: Int
+    public var seed: UInt32
+    public var cameraName: String?
+    /// The name of the scene file among `files`.
+    public var main: String
+    /// The name of the environment image among `files`.
+    public var environment: String?
+    public var files: [File]
+    /// The renderer that declared the frame: another one's samples may differ.
+    public var rendererVersion: Int
+
+    /// Raised whenever the tracer's samples change.
+    public static let currentRendererVersion = 1
+    /// The most files of a scene.
+    public static let filesMax = 4_096
+    /// The largest encoded job, bytes.
+    public static let encodedBytesMax = 1 << 20
+
+    public init(settings: FrameSettings, main: String, environment: String?, files: [File]) {
+        width = settings.width
+        height = settings.height
+        samplesPerPixel = settings.samplesPerPixel
+        maxDepth = settings.maxDepth
+        seed = settings.seed
+        cameraName = settings.cameraName
+        self.main = main
+        self.environment = environment
+        self.files = files
+        rendererVersion = Self.currentRendererVersion
+    }
+
+    public var settings: FrameSettings {
+        FrameSettings(
+            width: width, height: height, samplesPerPixel: samplesPerPixel, maxDepth: maxDepth,
+            seed: seed, cameraName: cameraName)
+    }
+
+    /// JSON.
+    public func encoded() -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(self) else {
+            preconditionFailure("a job has no value that JSON can't hold")
+        }
+        return [UInt8](data)
+    }
+
+    /// Reads what `encoded()` wrote, on another node.
+    /// - Throws: ``MalformedBytes`` for anything that is not a job this program can render.
+    public init(decoding bytes: [UInt8]) throws(MalformedBytes) {
+        guard bytes.count <= Self.encodedBytesMax,
+            let job = try? JSONDecoder().decode(FrameJob.self, from: Data(bytes))
+        else { throw .invalid("job description") }
+        guard job.settings.workSpace != nil, job.maxDepth >= 1, job.maxDepth <= 1_024 else {
+            throw .invalid("frame settings")
+        }
+        guard job.rendererVersion == Self.currentRendererVersion else {
+            throw .invalid(
+                "renderer version \(job.rendererVersion), "
+                    + "this node has \(Self.currentRendererVersion)")
+        }
+        guard !job.files.isEmpty, job.files.count <= Self.filesMax,
+            job.files.allSatisfy({
+                Digest(hexadecimal: $0.digest) != nil && $0.sizeBytes >= 0
+                    && $0.sizeBytes <= FileStore.fileBytesMax
+            }), job.files.contains(where: { $0.name == job.main })
+        else { throw .invalid("list of scene files") }
+        self = job
+    }
+}
+
+/// A scene's files as the store holds them.
+public struct StoredFiles: SceneFiles {
+    private let store: FileStore
+    private let digests: [String: Digest]
+
+    public init(job: FrameJob, store: FileStore) {
+        self.store = store
+        var digests: [String: Digest] = [:]
+        for file in job.files { digests[file.name] = Digest(hexadecimal: file.digest) }
+        self.digests = digests
+    }
+
+    public func contents(of name: String) throws(SceneError) -> [UInt8] {
+        guard let digest = digests[name], let bytes = store.contents(of: digest) else {
+            throw .missingFile(name)
+        }
+        return bytes
+    }
+}

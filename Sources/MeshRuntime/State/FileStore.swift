@@ -1,0 +1,63 @@
+// The scene files a node holds, each under the name of its hash. A file is in the store whole and
+// verified, or not at all.
+
+import Foundation
+public import MeshCore
+
+/// Why bytes did not enter the store.
+public enum FileStoreError: Error, Sendable, CustomStringConvertible {
+    /// The bytes are not those that the name promises.
+    case wrongHash(expected: Digest)
+    /// The disk refused.
+    case disk(path: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .wrongHash(let digest): "the bytes received do not have the hash \(digest)"
+        case .disk(let path, let reason): "cannot write '\(path)': \(reason)"
+        }
+    }
+}
+
+/// Files by their SHA-256, in a folder. Safe to use from several threads: files are written under
+/// a name of their own and renamed.
+public struct FileStore: Sendable {
+    public let folder: String
+    /// The largest file that is taken from a peer, bytes.
+    public static let fileBytesMax = 4 << 30
+
+    public init(folder: String) throws(FileStoreError) {
+        self.folder = folder
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw .disk(path: folder, reason: error.localizedDescription)
+        }
+    }
+
+    public func contains(_ digest: Digest) -> Bool {
+        FileManager.default.fileExists(atPath: path(of: digest))
+    }
+
+    public func path(of digest: Digest) -> String { folder + "/\(digest)" }
+
+    /// The whole file; nil when it is not in the store.
+    public func contents(of digest: Digest) -> [UInt8]? {
+        guard let data = FileManager.default.contents(atPath: path(of: digest)) else { return nil }
+        return [UInt8](data)
+    }
+
+    /// Puts bytes into the store, under the hash they must have.
+    public func insert(_ bytes: [UInt8], as digest: Digest) throws(FileStoreError) {
+        guard Digest(hashing: bytes) == digest else { throw .wrongHash(expected: digest) }
+        if contains(digest) { return }
+        let target = path(of: digest)
+        do {
+            try Data(bytes).write(to: URL(fileURLWithPath: target), options: .atomic)
+        } catch {
+            throw .disk(path: target, reason: error.localizedDescription)
+        }
+    }
+}
