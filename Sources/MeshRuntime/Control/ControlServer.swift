@@ -1,0 +1,247 @@
+// The daemon's side of the control socket.
+
+import Dispatch
+import Foundation
+import MeshCore
+import MeshNode
+import Tracer
+
+/// Serves the commands of this machine's users.
+@EventLoop
+public final class ControlServer {
+    private let runtime: NodeRuntime
+    private let listener: StreamListener
+
+    /// Listens on the socket of the runtime's state folder, readable by its owner only.
+    /// - Throws: ``NetworkError``.
+    public init(runtime: NodeRuntime) throws {
+        self.runtime = runtime
+        listener = try StreamListener.listen(
+            onSocketFile: StateFolder.controlSocket(inState: runtime.state.path),
+            preamble: MeshProtocol.controlPreamble, limits: StreamLimits())
+        listener.onConnection = { [weak self] stream in
+            guard let self else { return }
+            ControlConversation(stream, runtime: self.runtime).begin()
+        }
+    }
+
+    public func close() { listener.close() }
+}
+
+/// One client's conversation; the stream's callbacks keep it alive.
+@EventLoop
+private final class ControlConversation {
+    private let stream: StreamConnection
+    private let runtime: NodeRuntime
+    private var job: FrameJob?
+    private var requested = EventLoop.now
+    private var incoming: (digest: Digest, bytes: [UInt8])?
+    private var writes = 0
+    private var allSent = false
+    private var session: FrameSession?
+    private var isClosed = false
+    /// A picture that is on its way, and what must follow it in order.
+    private var film: FilmSender?
+
+    init(_ stream: StreamConnection, runtime: NodeRuntime) {
+        self.stream = stream
+        self.runtime = runtime
+    }
+
+    func begin() {
+        stream.onFrame = { kind, payload in self.received(kind, payload) }
+        stream.onDrained = { self.film?.schedule() }
+        stream.onClose = { _ in
+            self.isClosed = true
+            self.film?.stop()
+            // Who asked for the frame is gone: nobody would take its result.
+            self.session?.cancel()
+        }
+    }
+
+    private func received(_ kind: UInt8, _ payload: [UInt8]) {
+        switch kind {
+        case ControlKind.request:
+            guard
+                let request = try? JSONDecoder().decode(
+                    ControlRequest.self, from: Data(payload))
+            else { return fail("a request this daemon does not know; is it another version?") }
+            perform(request)
+        case ControlKind.file: received(piece: payload)
+        default: break
+        }
+    }
+
+    private func perform(_ request: ControlRequest) {
+        switch request {
+        case .nodes: stream.send(kind: ControlKind.reply, ControlReply.nodes(runtime.nodeReports))
+        case .status:
+            stream.send(kind: ControlKind.reply, ControlReply.status(runtime.daemonStatus))
+        case .devices:
+            stream.send(
+                kind: ControlKind.reply,
+                ControlReply.devices([.processor(threads: runtime.configuration.threads)]))
+        case .submit(let job): submit(job)
+        case .filesSent:
+            allSent = true
+            prepareWhenReady()
+        case .cancel: session?.cancel()
+        }
+    }
+
+    private func submit(_ job: FrameJob) {
+        guard self.job == nil else { return fail("one connection submits one frame") }
+        do {
+            // The bounds are the same as for jobs from the mesh.
+            self.job = try FrameJob(decoding: job.encoded())
+        } catch {
+            return fail("\(error)")
+        }
+        requested = EventLoop.now
+        let missing = job.files.map(\.digest).filter { digest in
+            Digest(hexadecimal: digest).map { !runtime.store.contains($0) } ?? false
+        }
+        stream.send(kind: ControlKind.reply, ControlReply.missing(missing))
+    }
+
+    private func received(piece: [UInt8]) {
+        if var file = incoming {
+            if piece.isEmpty {
+                incoming = nil
+                store(file.bytes, file.digest)
+            } else {
+                // Let go of the other reference, so that appending does not copy.
+                incoming = nil
+                file.bytes += piece
+                incoming = file
+            }
+        } else if let digest = Digest(bytes: piece) {
+            incoming = (digest, [])
+        } else {
+            fail("a file without its hash")
+        }
+    }
+
+    private func store(_ bytes: [UInt8], _ digest: Digest) {
+        writes += 1
+        let store = runtime.store
+        DispatchQueue.global(qos: .userInitiated).async {
+            let failure: String?
+            do {
+                try store.insert(bytes, as: digest)
+                failure = nil
+            } catch {
+                failure = "\(error)"
+            }
+            EventLoop.submit {
+                self.writes -= 1
+                if let failure { self.fail(failure) } else { self.prepareWhenReady() }
+            }
+        }
+    }
+
+    private func prepareWhenReady() {
+        guard allSent, writes == 0, let job, session == nil, !isClosed else { return }
+        ScenePreparation.prepare(
+            job, store: runtime.store, buildThreads: runtime.configuration.threads
+        ) { result in
+            guard !self.isClosed else { return }
+            switch result {
+            case .failure(let error): self.fail("\(error)")
+            case .success(let prepared): self.start(prepared)
+            }
+        }
+    }
+
+    private func start(_ prepared: PreparedJob) {
+        let session = runtime.submit(prepared, requested: requested)
+        self.session = session
+        Task { @EventLoop in
+            for await update in session.updates { await self.pass(update) }
+            self.session = nil
+            self.stream.closeAfterFlush()
+        }
+    }
+
+    private func pass(_ update: RenderUpdate) async {
+        guard !isClosed else { return }
+        switch update {
+        case .notice(let line):
+            stream.send(kind: ControlKind.reply, ControlReply.notice(line))
+        case .progress(let progress):
+            stream.send(kind: ControlKind.reply, ControlReply.progress(progress))
+        case .picture(let film):
+            stream.send(kind: ControlKind.reply, ControlReply.picture)
+            await send(film)
+        case .finished(let film, let statistics):
+            stream.send(kind: ControlKind.reply, ControlReply.finished(statistics))
+            await send(film)
+        case .failed(let reason):
+            stream.send(kind: ControlKind.reply, ControlReply.failed(reason))
+        }
+    }
+
+    /// Sends a film; returns when all of it is on its way.
+    private func send(_ film: Film) async {
+        await withCheckedContinuation { continuation in
+            var waiting: CheckedContinuation<Void, Never>? = continuation
+            let resume: @EventLoop () -> Void = {
+                waiting?.resume()
+                waiting = nil
+            }
+            self.film = FilmSender(
+                film, send: { self.stream.send(kind: ControlKind.film, payload: $0) },
+                isWritable: {
+                    // A client that is gone takes everything.
+                    if self.isClosed { resume() }
+                    return self.stream.isWritable
+                }, onFinished: resume)
+            let closed = stream.onClose
+            stream.onClose = { reason in
+                resume()
+                closed?(reason)
+            }
+            if isClosed { resume() }
+        }
+        self.film = nil
+    }
+
+    private func fail(_ reason: String) {
+        stream.send(kind: ControlKind.reply, ControlReply.failed(reason))
+        stream.closeAfterFlush()
+    }
+}
+
+extension NodeRuntime {
+    var nodeReports: [NodeReport] {
+        node.members.map { member in
+            NodeReport(
+                id: "\(member.participant.node)", name: member.name,
+                address: "\(member.address)", status: "\(member.status)",
+                version: member.version, devices: member.devices,
+                samplesPerSecond: member.samplesPerSecond, idle: member.isIdle,
+                isThisNode: member.participant == identity)
+        }
+    }
+
+    var daemonStatus: DaemonStatus {
+        DaemonStatus(
+            name: configuration.name, id: "\(identity.node)",
+            version: MeshProtocol.programVersion, address: "\(address)",
+            discovery: discovery.map { "\($0.mode)" } ?? "off",
+            nodesAlive: node.members.count { $0.status == .alive },
+            frames: node.frames.map { status in
+                let participant = node.participant(of: status.frame)
+                let film = frames[status.frame]?.film
+                return DaemonStatus.Frame(
+                    id: "\(status.frame)", stage: "\(status.stage)",
+                    width: status.job?.width, height: status.job?.height,
+                    samplesPerPixel: status.job?.samplesPerPixel,
+                    committed: film.map {
+                        Double($0.coverage.count) / Double(max(1, $0.workSpace.count))
+                    } ?? 0,
+                    isRoot: participant?.isRoot ?? false,
+                    participants: participant?.participants.count ?? 0)
+            }, garbageReceived: garbageReceived)
+    }
+}

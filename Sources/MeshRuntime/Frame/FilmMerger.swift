@@ -1,0 +1,129 @@
+// The inner node of a reduce tree: own sealed partials and the streams of the children become one
+// stream, tile by tile, while it still comes in. Sans-I/O.
+
+import MeshCore
+import Tracer
+
+/// Why a child's stream can't be used.
+struct MergeFailure: Error, CustomStringConvertible {
+    /// Whose stream it is.
+    let cause: ParticipantID
+    let description: String
+}
+
+/// Adds films that are partly here and partly on their way.
+///
+/// The own films are only read: a sealed partial stays what it is until it is committed.
+struct FilmMerger {
+    private struct Child {
+        let participant: ParticipantID
+        var decoder: FilmStreamDecoder
+        /// Tiles that have come and are not added yet, ascending.
+        var tiles: [FilmStreamDecoder.Tile] = []
+        var next = 0
+        var hasEnded: Bool { decoder.isComplete }
+        var waiting: Int { tiles.count - next }
+    }
+
+    enum Step {
+        /// The sum of the next tile that any source has.
+        case tile(Int, FilmTile)
+        /// A child's next tile is not here yet.
+        case blocked
+        case end
+    }
+
+    let workSpace: WorkSpace
+    private let own: [Film]
+    private var children: [Child]
+    private var cursor = 0
+    /// The units of all sources, once every child has said which it brings.
+    private(set) var coverage: IntervalSet?
+
+    /// - Throws: ``MergeFailure`` naming `identity` when the own films overlap.
+    init(
+        workSpace: WorkSpace, own: [Film], children: [ParticipantID], identity: ParticipantID
+    ) throws(MergeFailure) {
+        self.workSpace = workSpace
+        self.own = own
+        self.children = children.map {
+            Child(participant: $0, decoder: FilmStreamDecoder(workSpace: workSpace))
+        }
+        try unite(identity: identity)
+    }
+
+    /// The first child whose stream is not complete: whom to blame when nothing moves.
+    var pendingChild: ParticipantID? { children.first { !$0.hasEnded }?.participant }
+
+    /// Tiles of a child that wait for the others': its stream should pause above some number.
+    func waitingTiles(of participant: ParticipantID) -> Int {
+        children.first { $0.participant == participant }?.waiting ?? 0
+    }
+
+    /// Whether a child's stream has arrived to its end.
+    func hasAll(of participant: ParticipantID) -> Bool {
+        children.first { $0.participant == participant }?.hasEnded ?? false
+    }
+
+    /// Takes a piece of a child's stream.
+    mutating func receive(
+        _ piece: [UInt8], from participant: ParticipantID
+    ) throws(MergeFailure) {
+        guard let index = children.firstIndex(where: { $0.participant == participant }) else {
+            return
+        }
+        do {
+            children[index].tiles += try children[index].decoder.read(piece)
+        } catch {
+            throw MergeFailure(cause: participant, description: "\(error)")
+        }
+        if coverage == nil { try unite(identity: participant) }
+    }
+
+    /// The sum of the next tile.
+    mutating func next() -> Step {
+        guard coverage != nil else { return .blocked }
+        while cursor < workSpace.grid.count {
+            if children.contains(where: { $0.waiting == 0 && !$0.hasEnded }) { return .blocked }
+            var sum: FilmTile?
+            for film in own {
+                guard let tile = film.tile(cursor) else { continue }
+                if sum?.add(tile) == nil { sum = tile }
+            }
+            for index in children.indices {
+                let child = children[index]
+                guard child.waiting > 0, child.tiles[child.next].index == cursor else { continue }
+                let tile = child.tiles[child.next].sums
+                if sum?.add(tile) == nil { sum = tile }
+                children[index].next += 1
+                if children[index].next == children[index].tiles.count {
+                    children[index].tiles.removeAll(keepingCapacity: true)
+                    children[index].next = 0
+                }
+            }
+            cursor += 1
+            if let sum { return .tile(cursor - 1, sum) }
+        }
+        return children.allSatisfy(\.hasEnded) ? .end : .blocked
+    }
+
+    /// Unites the coverages once all are known; they must not share a unit.
+    private mutating func unite(identity: ParticipantID) throws(MergeFailure) {
+        var union = IntervalSet()
+        for film in own {
+            guard union.isDisjoint(with: film.coverage) else {
+                throw MergeFailure(cause: identity, description: "own partial films overlap")
+            }
+            union.formUnion(film.coverage)
+        }
+        for child in children {
+            guard let coverage = child.decoder.coverage else { return }
+            guard union.isDisjoint(with: coverage) else {
+                throw MergeFailure(
+                    cause: child.participant, description: "its units are in another film too")
+            }
+            union.formUnion(coverage)
+        }
+        coverage = union
+    }
+}

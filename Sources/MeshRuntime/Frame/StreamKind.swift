@@ -1,0 +1,34 @@
+// The kinds of frames on a stream between two nodes, after the preamble (docs/WIRE.md).
+
+/// What a frame's payload is. Zero is the preamble's.
+enum StreamKind {
+    /// What the stream is for: the first frame of whoever opened it.
+    static let opening: UInt8 = 1
+    /// A control message.
+    static let message: UInt8 = 2
+    /// What the sender has done for a frame so far, JSON, for its originator.
+    static let contribution: UInt8 = 3
+    /// A piece of a film's stream.
+    static let film: UInt8 = 4
+    /// A piece of a file.
+    static let file: UInt8 = 5
+    /// What was asked for is not here; ends the stream.
+    static let absent: UInt8 = 6
+    /// All of a film's or a file's stream has arrived and was understood.
+    static let received: UInt8 = 7
+}
+
+/// How long and how much the streams of a frame may take.
+enum StreamBounds {
+    /// Bytes of a film or file per frame on a stream.
+    static let pieceBytes = 256 << 10
+    /// Tiles of one child that wait for the others' before its stream pauses, and resumes.
+    static let waitingTilesHigh = 256
+    static let waitingTilesLow = 64
+    /// Tiles merged or packed before the loop serves others.
+    static let tilesPerTurn = 32
+    /// A stream on which nothing moves for this long has failed.
+    static let stallLimit = Duration.seconds(8)
+    /// Streams that came before the plan that explains them.
+    static let earlyStreamsMax = 64
+}

@@ -1,0 +1,210 @@
+// The frames of a node: preparing their scenes, giving their units to the device, performing
+// what the machine wants done with their films.
+
+import Foundation
+import MeshCore
+import MeshNode
+import Tracer
+import WorkStealing
+
+/// What this node has done for one frame.
+struct FrameCounters {
+    var samples = 0
+    var units = 0
+    var bytesSent = 0
+    var bytesReceived = 0
+    /// When the scene was ready here.
+    var readyAt: Instant?
+    /// The time all threads together have spent on units.
+    var busy = Duration.zero
+}
+
+/// The speed of a device from the units it renders, as an average over the last of them.
+struct SpeedMeter {
+    private var samples = 0.0
+    private var seconds = 0.0
+
+    /// One thread's speed, samples per second; nil before the first unit.
+    private(set) var samplesPerThreadSecond: Double?
+
+    mutating func add(samples added: Int, duration: Duration) {
+        samples += Double(added)
+        seconds += duration.seconds
+        if seconds > 0 { samplesPerThreadSecond = samples / seconds }
+        // About the last two seconds of one thread count.
+        if seconds > 2 {
+            samples /= 2
+            seconds /= 2
+        }
+    }
+}
+
+extension NodeRuntime {
+    func perform(_ directive: NodeDirective) {
+        switch directive {
+        case .sendDatagram(let message, let address):
+            endpoint.datagrams.send(message.encode(), to: address)
+        case .send(let message, let peer, let address):
+            send(message, to: peer, at: address)
+        case .prepareScene(let frame, let job, let sources):
+            prepareScene(frame, job, sources)
+        case .frame(let frame, let directive):
+            frames[frame]?.perform(directive)
+        case .workAvailable:
+            break
+        case .forget(let frame):
+            forget(frame)
+        case .event(let event):
+            report(event)
+        }
+    }
+
+    // MARK: - Scenes
+
+    private func prepareScene(
+        _ frame: FrameID, _ description: JobDescription, _ sources: [PeerReference]
+    ) {
+        guard sceneFetches[frame] == nil, let workSpace = description.workSpace else { return }
+        let job: FrameJob
+        do {
+            job = try FrameJob(decoding: description.payload)
+        } catch {
+            node.scenePreparationFailed(frame, reason: "\(error)", at: EventLoop.now)
+            return
+        }
+        if frames[frame] == nil {
+            frames[frame] = FrameDriver(frame: frame, workSpace: workSpace, host: self)
+            counters[frame] = FrameCounters()
+        }
+        sceneFetches[frame] = SceneFetch(
+            job: job, store: store, sources: sources,
+            connect: {
+                StreamConnection.connect(to: $0, preamble: MeshProtocol.meshPreamble)
+            },
+            onFinished: { [weak self] failure in
+                self?.fetched(frame, job, failure: failure)
+            })
+    }
+
+    private func fetched(_ frame: FrameID, _ job: FrameJob, failure: String?) {
+        counters[frame]?.bytesReceived += sceneFetches[frame]?.bytesReceived ?? 0
+        if let failure {
+            sceneFetches[frame] = nil
+            node.scenePreparationFailed(frame, reason: failure, at: EventLoop.now)
+            drive()
+            return
+        }
+        ScenePreparation.prepare(job, store: store, buildThreads: configuration.threads) {
+            [weak self] result in
+            guard let self else { return }
+            self.sceneFetches[frame] = nil
+            guard let driver = self.frames[frame] else { return }
+            switch result {
+            case .success(let prepared):
+                driver.prepared = prepared
+                self.counters[frame]?.readyAt = EventLoop.now
+                self.node.scenePrepared(frame, at: EventLoop.now)
+            case .failure(let error):
+                self.node.scenePreparationFailed(
+                    frame, reason: "\(error)", at: EventLoop.now)
+            }
+            self.drive()
+        }
+    }
+
+    /// Begins a frame here: this node is its originator and has its scene.
+    func begin(_ prepared: PreparedJob) -> FrameID {
+        let grid = prepared.workSpace.grid
+        let description = JobDescription(
+            width: grid.width, height: grid.height, tileSize: grid.tileSize,
+            samplesPerPixel: prepared.workSpace.samplesPerPixel,
+            payload: prepared.job.encoded())
+        let frame = node.submit(description, at: EventLoop.now)
+        let driver = FrameDriver(frame: frame, workSpace: prepared.workSpace, host: self)
+        driver.prepared = prepared
+        frames[frame] = driver
+        counters[frame] = FrameCounters(readyAt: EventLoop.now)
+        drive()
+        return frame
+    }
+
+    private func forget(_ frame: FrameID) {
+        sessions[frame]?.end(reason: "the frame was forgotten")
+        frames.removeValue(forKey: frame)?.close()
+        sceneFetches.removeValue(forKey: frame)?.abandon()
+        counters[frame] = nil
+        contributions[frame] = nil
+        unitsInFlight -= device?.recall(frame).count ?? 0
+    }
+
+    // MARK: - Devices
+
+    /// Gives the device units until each thread has one to render and one to go on with.
+    func feedDevice() {
+        guard let device else { return }
+        while unitsInFlight < 2 * configuration.threads,
+            let (frame, unit) = node.takeUnit(at: EventLoop.now)
+        {
+            guard let driver = frames[frame], let prepared = driver.prepared else {
+                node.returnUnit(unit, of: frame, at: EventLoop.now)
+                return
+            }
+            unitsInFlight += 1
+            device.render(
+                UnitOrder(
+                    frame: frame, unit: unit, scene: prepared.scene,
+                    workSpace: driver.workSpace))
+        }
+    }
+
+    func rendered(_ result: UnitResult) {
+        unitsInFlight -= 1
+        guard let driver = frames[result.frame] else {
+            drive()
+            return
+        }
+        let samples = driver.workSpace.sampleCount(ofUnit: result.unit)
+        speed.add(samples: samples, duration: result.duration)
+        if let perThread = speed.samplesPerThreadSecond {
+            node.setSpeed(samplesPerSecond: perThread * Double(configuration.threads))
+        }
+        counters[result.frame]?.samples += samples
+        counters[result.frame]?.units += 1
+        counters[result.frame]?.busy += result.duration
+        let disposition = node.rendered(result.unit, of: result.frame, at: EventLoop.now)
+        driver.take(result, disposition)
+        drive()
+    }
+
+    // MARK: - Events
+
+    private func report(_ event: NodeEvent) {
+        switch event {
+        case .memberJoined(_, let name, let address): notice("\(name) (\(address)) joined")
+        case .memberSuspected(_, let name): logger.info("\(name) does not answer")
+        case .memberRecovered(_, let name): notice("\(name) is back")
+        case .memberDied(_, let name): notice("\(name) is gone")
+        case .memberLeft(_, let name): notice("\(name) left")
+        case .identityConflict(let other):
+            notice("another process uses this node's identity (\(other)): stop one of them")
+        case .frameLearned(let frame): logger.info("heard of frame \(frame)")
+        case .frameJoined(let frame): notice("renders for frame \(frame)")
+        case .frameDeclined(let frame, let reason):
+            notice("takes no part in frame \(frame): \(reason)")
+        case .scenePreparationFailed(let frame, let reason):
+            notice("cannot prepare the scene of frame \(frame): \(reason)")
+        case .frameEnded(let frame, let end): logger.info("frame \(frame) ended: \(end)")
+        case .frame(let frame, let event):
+            logger.debug("frame \(frame): \(event)")
+            sessions[frame]?.note(event)
+        }
+    }
+}
+
+extension WorkSpace {
+    /// The samples of all pixels of a unit.
+    func sampleCount(ofUnit unit: Int) -> Int {
+        let unit = self.unit(unit)
+        return unit.samples.count * grid.rectangle(ofTile: unit.tile).area
+    }
+}

@@ -1,0 +1,146 @@
+// What comes in from the network and where it goes.
+
+import Gossip
+import MeshCore
+import MeshNode
+import MeshWire
+import WorkStealing
+
+extension NodeRuntime {
+    func received(datagram bytes: [UInt8], from source: NodeAddress) {
+        do {
+            let message = try GossipMessage(decoding: bytes)
+            node.receive(datagram: message, from: source, at: EventLoop.now)
+        } catch {
+            garbageReceived += 1
+            logger.debug("dropped a datagram from \(source): \(error)")
+            return
+        }
+        drive()
+    }
+
+    func rejected(_ source: NodeAddress?, _ reason: StreamCloseReason) {
+        garbageReceived += 1
+        let from = source.map { "\($0)" } ?? "an unknown address"
+        if case .incompatible = reason {
+            notice("refused a connection from \(from): \(reason)")
+        } else {
+            logger.debug("dropped a connection from \(from): \(reason)")
+        }
+    }
+
+    /// A peer has connected: its first frame says what for.
+    func accept(_ stream: StreamConnection) {
+        stream.onFrame = { [weak self, weak stream] kind, payload in
+            guard let self, let stream else { return }
+            guard kind == StreamKind.opening,
+                let opening = try? StreamOpening(decoding: payload)
+            else {
+                self.garbageReceived += 1
+                stream.abort()
+                return
+            }
+            self.opened(stream, opening)
+        }
+    }
+
+    private func opened(_ stream: StreamConnection, _ opening: StreamOpening) {
+        stream.onFrame = nil
+        switch opening {
+        case .control(let sender, _):
+            stream.onFrame = { [weak self, weak stream] kind, payload in
+                guard let self, let stream else { return }
+                self.received(kind, payload, from: sender, over: stream)
+            }
+        case .contribution(let frame, let round, let sender):
+            guard let driver = frames[frame] else { return stream.abort() }
+            driver.acceptContribution(round, from: sender, stream: stream)
+        case .sum(let frame, let round, let ledger, let receivers):
+            guard let driver = frames[frame] else { return stream.abort() }
+            driver.acceptSum(round, ledger: ledger, receivers: receivers, stream: stream)
+        case .film(let frame):
+            guard let driver = frames[frame] else {
+                stream.send(kind: StreamKind.absent, payload: [])
+                return stream.closeAfterFlush()
+            }
+            FilmSender.answer(stream, with: driver.film)
+        case .file(let digest):
+            SceneFetch.answer(stream, digest: digest, from: store)
+        }
+    }
+
+    /// A frame of a control connection.
+    private func received(
+        _ kind: UInt8, _ payload: [UInt8], from sender: ParticipantID,
+        over stream: StreamConnection
+    ) {
+        switch kind {
+        case StreamKind.message:
+            do {
+                let message = try MeshMessage(decoding: payload)
+                if case .frame(let frame, _) = message {
+                    counters[frame]?.bytesReceived += payload.count
+                }
+                node.receive(message, from: sender, at: EventLoop.now)
+            } catch {
+                garbageReceived += 1
+                logger.debug("a message of \(sender) is malformed: \(error)")
+                return stream.abort()
+            }
+            drive()
+        case StreamKind.contribution:
+            received(contribution: payload, from: sender)
+        default:
+            // A kind that a later version has added.
+            break
+        }
+    }
+
+    func send(_ message: MeshMessage, to peer: ParticipantID, at address: NodeAddress) {
+        let bytes = message.encoded()
+        if case .frame(let frame, _) = message { counters[frame]?.bytesSent += bytes.count }
+        links.send(kind: StreamKind.message, bytes, to: peer, at: address)
+    }
+}
+
+extension NodeRuntime: FrameDriverHost {
+    func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
+        guard let address = node.address(of: participant) else { return nil }
+        let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
+        stream.send(kind: StreamKind.opening, payload: opening.encoded())
+        return stream
+    }
+
+    func gathered(_ frame: FrameID, round: RoundID, coverage: IntervalSet) {
+        node.gathered(frame, round: round, coverage: coverage, at: EventLoop.now)
+        drive()
+    }
+
+    func contributionFailed(_ frame: FrameID, round: RoundID, cause: ParticipantID) {
+        node.contributionFailed(frame, round: round, cause: cause, at: EventLoop.now)
+        drive()
+    }
+
+    func sumArrived(
+        _ frame: FrameID, round: RoundID, coverage: IntervalSet, ledger: IntervalSet
+    ) -> FilmDisposition {
+        defer { driveSoon() }
+        return node.sumArrived(
+            frame, round: round, coverage: coverage, ledger: ledger, at: EventLoop.now)
+    }
+
+    func filmFetched(
+        _ frame: FrameID, coverage: IntervalSet, from source: ParticipantID
+    ) -> FilmDisposition {
+        defer { driveSoon() }
+        return node.filmFetched(frame, coverage: coverage, from: source, at: EventLoop.now)
+    }
+
+    func filmFetchFailed(_ frame: FrameID) {
+        node.filmFetchFailed(frame, at: EventLoop.now)
+        drive()
+    }
+
+    /// Drives the machine after the caller has applied its answer to the film.
+    private func driveSoon() { EventLoop.nextTurn { [weak self] in self?.drive() } }
+}

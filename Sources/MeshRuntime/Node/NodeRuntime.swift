@@ -1,0 +1,209 @@
+// One running node: the state machine of MeshNode, with sockets, discovery, devices and films
+// around it. Everything here runs on the event loop; devices and scene preparation have threads
+// of their own and come back to it.
+
+import Foundation
+package import Gossip
+public import Logging
+public import MeshCore
+package import MeshNode
+import MeshWire
+import Tracer
+import WorkStealing
+
+/// How a node is to run.
+public struct NodeConfiguration: Sendable {
+    /// What people call this node; the host's name by default.
+    public var name: String
+    /// Where to listen, UDP and TCP; port 0 for any.
+    public var listen: NodeAddress
+    public var threads: Int
+    /// Peers to ask where there is no mDNS.
+    public var peers: [NodeAddress]
+    public var usesDiscovery: Bool
+    /// Added to the priority of render threads: 0 … 19.
+    public var niceness: Int32
+
+    public init(
+        name: String = ProcessInfo.processInfo.hostName,
+        listen: NodeAddress = .any(port: MeshProtocol.defaultPort),
+        threads: Int = ProcessInfo.processInfo.activeProcessorCount,
+        peers: [NodeAddress] = [], usesDiscovery: Bool = true, niceness: Int32 = 10
+    ) {
+        self.name = name
+        self.listen = listen
+        self.threads = threads
+        self.peers = peers
+        self.usesDiscovery = usesDiscovery
+        self.niceness = niceness
+    }
+}
+
+/// The protocol's numbers.
+public enum MeshProtocol {
+    public static let major: UInt16 = 1
+    public static let minor: UInt16 = 0
+    public static let defaultPort: UInt16 = 4_874
+    /// The program's version.
+    public static let programVersion = "0.1.0"
+
+    static let meshPreamble = StreamPreamble(major: major, minor: minor, purpose: .mesh)
+    static let controlPreamble = StreamPreamble(major: major, minor: minor, purpose: .control)
+}
+
+/// A node of the mesh in this process.
+@EventLoop
+public final class NodeRuntime {
+    public let identity: ParticipantID
+    public let configuration: NodeConfiguration
+    public let logger: Logger
+    /// Where this node listens.
+    public let address: NodeAddress
+    let state: StateFolder
+    let store: FileStore
+    var node: MeshNode
+    let endpoint: MeshEndpoint
+    var discovery: MeshDiscovery?
+    var device: CPUDevice?
+    var frames: [FrameID: FrameDriver] = [:]
+    var sessions: [FrameID: FrameSession] = [:]
+    var sceneFetches: [FrameID: SceneFetch] = [:]
+    var counters: [FrameID: FrameCounters] = [:]
+    /// What other nodes said they did, for the frames that began here.
+    var contributions: [FrameID: [ParticipantID: ReportedContribution]] = [:]
+    lazy var links = PeerLinks(
+        opening: StreamOpening.control(sender: identity, name: configuration.name).encoded(),
+        connect: { StreamConnection.connect(to: $0, preamble: MeshProtocol.meshPreamble) })
+    /// Datagrams and streams that were no messages of a mesh.
+    public internal(set) var garbageReceived = 0
+    /// Units given to the device and not returned.
+    var unitsInFlight = 0
+    var speed = SpeedMeter()
+    private var timer: LoopTimer?
+    private var housekeeping: LoopTimer?
+    private var isDriving = false
+    private var isStopped = false
+    /// Called with each line worth telling a person who watches.
+    public var onNotice: (@EventLoop (String) -> Void)?
+
+    /// Binds the node's port and starts it.
+    /// - Throws: ``NetworkError`` or ``FileStoreError``.
+    public init(
+        configuration: NodeConfiguration, state: StateFolder, logger: Logger
+    ) throws {
+        self.configuration = configuration
+        self.state = state
+        self.logger = logger
+        identity = state.identity
+        store = try FileStore(folder: state.path + "/files")
+        var limits = StreamLimits()
+        limits.idleTimeout = .seconds(180)
+        endpoint = try MeshEndpoint.bind(
+            configuration.listen, preamble: MeshProtocol.meshPreamble, limits: limits)
+        address = Self.reachable(endpoint.address)
+        var settings = MeshNodeConfiguration()
+        settings.version = MeshProtocol.programVersion
+        settings.devices = "\(configuration.threads) CPU threads"
+        node = MeshNode(
+            identity: identity, name: configuration.name, address: address,
+            configuration: settings, seed: UInt64.random(in: .min ... .max), at: EventLoop.now)
+        start()
+    }
+
+    /// The address others reach this node at: a bound one, or the first of this machine's.
+    private static func reachable(_ bound: NodeAddress) -> NodeAddress {
+        guard bound.isUnspecified else { return bound }
+        let local = (try? LocalInterfaces.addresses()) ?? []
+        return local.first?.with(port: bound.port) ?? .loopback(port: bound.port)
+    }
+
+    private func start() {
+        device = CPUDevice(
+            threads: configuration.threads, niceness: configuration.niceness
+        ) { [weak self] result in EventLoop.submit { self?.rendered(result) } }
+        node.setSpeed(samplesPerSecond: Double(configuration.threads) * 500_000)
+        endpoint.datagrams.onDatagram = { [weak self] bytes, source in
+            self?.received(datagram: bytes, from: source)
+        }
+        endpoint.listener.onConnection = { [weak self] stream in self?.accept(stream) }
+        endpoint.listener.onRejected = { [weak self] source, reason in
+            self?.rejected(source, reason)
+        }
+        timer = LoopTimer { [weak self] in self?.drive() }
+        housekeeping = LoopTimer { [weak self] in self?.housekeep() }
+        housekeeping?.start(after: .milliseconds(500))
+        let contacts = configuration.peers + state.rememberedPeers
+        if !contacts.isEmpty { node.discovered(contacts, at: EventLoop.now) }
+        if configuration.usesDiscovery { startDiscovery() }
+        drive()
+    }
+
+    private func startDiscovery() {
+        let discovery = MeshDiscovery(
+            nodeID: identity.node, name: configuration.name, port: endpoint.address.port,
+            protocolVersion: MeshProtocol.major, boot: identity.boot, logger: logger)
+        discovery.onFound = { [weak self] _, addresses in
+            guard let self else { return }
+            self.node.discovered(addresses, at: EventLoop.now)
+            self.drive()
+        }
+        discovery.start()
+        self.discovery = discovery
+    }
+
+    /// Leaves the mesh and lets everything go. The node is of no use afterwards.
+    public func stop() {
+        guard !isStopped else { return }
+        node.leave(at: EventLoop.now)
+        drive()
+        isStopped = true
+        for session in sessions.values { session.end(reason: "the node stops") }
+        for driver in frames.values { driver.close() }
+        for fetch in sceneFetches.values { fetch.abandon() }
+        frames = [:]
+        timer?.close()
+        housekeeping?.close()
+        discovery?.stop()
+        device?.stop()
+        links.closeAll()
+        endpoint.close()
+    }
+
+    // MARK: - The machine
+
+    /// Performs what the machine wants done, and waits for its next deadline. To be called after
+    /// each input.
+    func drive() {
+        guard !isDriving, !isStopped else { return }
+        isDriving = true
+        let now = EventLoop.now
+        if node.nextDeadline <= now { node.tick(at: now) }
+        repeat {
+            while let directive = node.nextDirective() { perform(directive) }
+            feedDevice()
+        } while node.hasDirectives
+        isDriving = false
+        timer?.start(at: node.nextDeadline)
+    }
+
+    private func housekeep() {
+        housekeeping?.start(after: .milliseconds(500))
+        links.tidy()
+        reportContributions()
+        let peers = node.members.filter { $0.participant != identity && $0.status == .alive }
+        if !peers.isEmpty, peers.map(\.address) != rememberedPeers {
+            rememberedPeers = peers.map(\.address)
+            state.remember(rememberedPeers)
+        }
+        for session in sessions.values { session.tick() }
+    }
+    private var rememberedPeers: [NodeAddress] = []
+
+    /// The mesh as this node sees it.
+    public var members: [NodeStatus] { node.members }
+
+    func notice(_ line: String) {
+        logger.info("\(line)")
+        onNotice?(line)
+    }
+}

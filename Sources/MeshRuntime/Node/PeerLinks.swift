@@ -1,0 +1,69 @@
+// The connections on which a node's control messages go: one to each peer it speaks to, opened
+// when there is something to say.
+
+import MeshCore
+import MeshNode
+import MeshWire
+
+/// Outgoing control connections, by participant.
+@EventLoop
+final class PeerLinks {
+    private struct Link {
+        let stream: StreamConnection
+        var lastUse: Instant
+    }
+    private var links: [ParticipantID: Link] = [:]
+    private let connect: @EventLoop (NodeAddress) -> StreamConnection
+    private let opening: [UInt8]
+
+    /// Messages wait for a connection up to this many bytes; a peer that takes nothing is cut off.
+    private static let queuedBytesMax = 8 << 20
+    /// A connection that was not used for this long is closed.
+    private static let idleLimit = Duration.seconds(120)
+
+    /// - Parameter opening: the first frame of each connection.
+    init(opening: [UInt8], connect: @escaping @EventLoop (NodeAddress) -> StreamConnection) {
+        self.opening = opening
+        self.connect = connect
+    }
+
+    /// Sends a frame to a peer, over a connection that is opened if there is none.
+    func send(kind: UInt8, _ payload: [UInt8], to peer: ParticipantID, at address: NodeAddress) {
+        var stream = links[peer]?.stream
+        if let known = stream, !known.isOpen || known.queuedBytes > Self.queuedBytesMax {
+            known.abort()
+            stream = nil
+        }
+        let used = stream ?? open(to: peer, at: address)
+        links[peer] = Link(stream: used, lastUse: EventLoop.now)
+        used.send(kind: kind, payload: payload)
+    }
+
+    private func open(to peer: ParticipantID, at address: NodeAddress) -> StreamConnection {
+        let stream = connect(address)
+        stream.onClose = { [weak self] _ in
+            if self?.links[peer]?.stream === stream { self?.links[peer] = nil }
+        }
+        stream.send(kind: StreamKind.opening, payload: opening)
+        return stream
+    }
+
+    /// Bytes sent and received over the present connections to a peer.
+    func close(_ peer: ParticipantID) {
+        links.removeValue(forKey: peer)?.stream.abort()
+    }
+
+    /// Closes what is not used any more.
+    func tidy() {
+        let now = EventLoop.now
+        for (peer, link) in links where now - link.lastUse > Self.idleLimit {
+            link.stream.closeAfterFlush()
+            links[peer] = nil
+        }
+    }
+
+    func closeAll() {
+        for link in links.values { link.stream.abort() }
+        links = [:]
+    }
+}

@@ -1,0 +1,169 @@
+// A frame as its originator's user sees it: progress, pictures, and the end.
+
+import MeshCore
+import MeshNode
+public import Tracer
+import WorkStealing
+
+/// One frame that was submitted here, until its user has the result.
+@EventLoop
+public final class FrameSession {
+    public let frame: FrameID
+    private unowned let runtime: NodeRuntime
+    private let workSpace: WorkSpace
+    private let begin: Instant
+    private let requested: Instant
+    private var schedule: PictureSchedule
+    private var meter = RateMeter()
+    private var continuation: AsyncStream<RenderUpdate>.Continuation?
+    /// What is to be heard of the frame; ends after `finished` or `failed`.
+    public nonisolated let updates: AsyncStream<RenderUpdate>
+    private var firstPictureSeconds: Double?
+    private var rounds = 0
+    private var roundsAbandoned = 0
+    private var unitsLost = 0
+
+    init(
+        frame: FrameID, prepared: PreparedJob, runtime: NodeRuntime, requested: Instant
+    ) {
+        self.frame = frame
+        self.runtime = runtime
+        self.requested = requested
+        workSpace = prepared.workSpace
+        begin = EventLoop.now
+        schedule = PictureSchedule(workSpace: prepared.workSpace)
+        var continuation: AsyncStream<RenderUpdate>.Continuation?
+        updates = AsyncStream { continuation = $0 }
+        self.continuation = continuation
+        for notice in prepared.notices { continuation?.yield(.notice(notice)) }
+        runtime.frames[frame]?.onFilmChanged = { [weak self] in self?.filmChanged() }
+    }
+
+    private var film: Film { runtime.frames[frame]?.film ?? Film(workSpace: workSpace) }
+
+    private func filmChanged() {
+        let film = self.film
+        if film.isComplete {
+            finish()
+        } else if schedule.isDue(film.coverage, begin: begin, now: EventLoop.now) {
+            if firstPictureSeconds == nil {
+                firstPictureSeconds = (EventLoop.now - requested).seconds
+            }
+            continuation?.yield(.picture(film))
+        }
+    }
+
+    /// Called twice a second.
+    func tick() {
+        guard continuation != nil else { return }
+        let nodes = runtime.allContributions(to: frame, since: begin)
+        let total = workSpace.sampleCount(of: IntervalSet(workSpace.all))
+        let rendered = min(total, nodes.reduce(0) { $0 + $1.samples })
+        let now = EventLoop.now
+        meter.add(rendered, at: now)
+        continuation?.yield(
+            .progress(
+                RenderProgress(
+                    elapsedSeconds: (now - begin).seconds,
+                    samplesCommitted: film.sampleCount, samplesRendered: rendered,
+                    samplesTotal: total, samplesPerSecond: meter.perSecond, nodes: nodes)))
+    }
+
+    func note(_ event: FrameEvent) {
+        switch event {
+        case .committed: rounds += 1
+        case .roundAbandoned: roundsAbandoned += 1
+        case .lost(let units):
+            unitsLost += units.count
+            continuation?.yield(
+                .notice("\(units.count) units were lost with a node and are rendered again"))
+        case .becameRoot(let term) where term.number > 1:
+            continuation?.yield(.notice("this node goes on with the frame"))
+        case .dismissed(let participant):
+            continuation?.yield(.notice("goes on without node \(participant.node)"))
+        default: break
+        }
+    }
+
+    /// Ends the frame before it is complete: the picture so far is the result.
+    public func cancel() {
+        guard continuation != nil else { return }
+        finish()
+    }
+
+    /// Ends the session when the node can't go on.
+    func end(reason: String) {
+        continuation?.yield(.failed(reason))
+        close()
+    }
+
+    private func finish() {
+        guard let continuation else { return }
+        let film = self.film
+        // The last pieces of what others did may be on their way; half a second is not waited for.
+        let nodes = runtime.allContributions(to: frame, since: begin)
+        let wall = (EventLoop.now - begin).seconds
+        let statistics = runtime.node.participant(of: frame)?.statistics
+        let done = nodes.reduce(0) { $0 + $1.samples }
+        let ideal = RenderStatistics.idealSeconds(
+            samples: film.sampleCount, nodes: nodes)
+        let result = RenderStatistics(
+            wallSeconds: wall,
+            firstPictureSeconds: firstPictureSeconds ?? (EventLoop.now - requested).seconds,
+            complete: film.isComplete, filmHash: film.hash,
+            width: workSpace.grid.width, height: workSpace.grid.height,
+            samplesPerPixel: workSpace.samplesPerPixel,
+            nonFiniteSamples: Int(film.nonFiniteSamples), nodes: nodes,
+            unitsLost: unitsLost,
+            unitsRenderedAgain: statistics?.unitsDuplicated ?? 0,
+            rounds: rounds, roundsAbandoned: roundsAbandoned,
+            makespanOverIdeal: ideal > 0 && done > 0 ? wall / ideal : 1,
+            peakMemoryBytes: ProcessMemory.peakBytes)
+        continuation.yield(.finished(film, result))
+        let isComplete = film.isComplete
+        close()
+        if isComplete {
+            runtime.node.delivered(frame, at: EventLoop.now)
+        } else {
+            runtime.node.cancel(frame, at: EventLoop.now)
+        }
+        EventLoop.nextTurn { [runtime] in runtime.drive() }
+    }
+
+    private func close() {
+        continuation?.finish()
+        continuation = nil
+        runtime.frames[frame]?.onFilmChanged = nil
+        runtime.sessions[frame] = nil
+    }
+}
+
+/// A rate over the last few seconds.
+struct RateMeter {
+    private var points: [(at: Instant, value: Int)] = []
+
+    mutating func add(_ value: Int, at now: Instant) {
+        points.append((now, value))
+        while points.count > 2, now - points[0].at > .seconds(5) { points.removeFirst() }
+    }
+
+    /// Zero before there are two points.
+    var perSecond: Double {
+        guard let first = points.first, let last = points.last, last.at > first.at else {
+            return 0
+        }
+        return Double(last.value - first.value) / (last.at - first.at).seconds
+    }
+}
+
+extension NodeRuntime {
+    /// Renders a frame on the mesh, from this node.
+    /// - Parameter requested: when the user asked for it.
+    public func submit(_ prepared: PreparedJob, requested: Instant) -> FrameSession {
+        let frame = begin(prepared)
+        let session = FrameSession(
+            frame: frame, prepared: prepared, runtime: self, requested: requested)
+        sessions[frame] = session
+        return session
+    }
+}

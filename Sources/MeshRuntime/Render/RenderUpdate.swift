@@ -1,0 +1,121 @@
+// What a user hears of a frame while it renders: the same whether it renders here alone, on a
+// mesh this process has joined, or through the daemon of this machine.
+
+public import MeshCore
+public import Tracer
+
+/// How far a frame is.
+public struct RenderProgress: Sendable, Codable {
+    /// Seconds since the frame began to render.
+    public var elapsedSeconds: Double
+    /// Samples in the film.
+    public var samplesCommitted: Int
+    /// Samples rendered anywhere, in the film or on their way to it, as far as is known.
+    public var samplesRendered: Int
+    public var samplesTotal: Int
+    /// Of all nodes, over the last seconds.
+    public var samplesPerSecond: Double
+    public var nodes: [NodeContribution]
+    /// Seconds to the end at the present speed; nil while the speed is not known.
+    public var remainingSeconds: Double? {
+        guard samplesPerSecond > 0 else { return nil }
+        return Double(max(0, samplesTotal - samplesRendered)) / samplesPerSecond
+    }
+}
+
+/// What one node does for a frame.
+public struct NodeContribution: Sendable, Codable, Equatable {
+    public var id: String
+    public var name: String
+    public var devices: [DeviceInfo]
+    /// Samples and units this node has rendered.
+    public var samples: Int
+    public var units: Int
+    public var stealsAsked: Int
+    public var stealsGranted: Int
+    public var stealsRefused: Int
+    /// Bytes of this frame's messages, films and files.
+    public var bytesSent: Int
+    public var bytesReceived: Int
+    /// While all its devices work, from the time each unit took.
+    public var samplesPerSecond: Double
+    /// Seconds from the frame's begin until this node could render, and until it was last heard.
+    public var presentFromSeconds: Double
+    public var presentToSeconds: Double
+    public var peakMemoryBytes: Int
+}
+
+/// The figures of a finished frame, as `--stats` writes them.
+public struct RenderStatistics: Sendable, Codable {
+    public var wallSeconds: Double
+    /// From the request to the first picture, seconds.
+    public var firstPictureSeconds: Double?
+    public var complete: Bool
+    /// SHA-256 over the film's canonical bytes (docs/WIRE.md).
+    public var filmHash: String
+    public var width: Int
+    public var height: Int
+    public var samplesPerPixel: Int
+    public var nonFiniteSamples: Int
+    public var nodes: [NodeContribution]
+    /// Units that were lost with a node, and units rendered more than once.
+    public var unitsLost: Int
+    public var unitsRenderedAgain: Int
+    public var rounds: Int
+    public var roundsAbandoned: Int
+    /// The time the frame took over the time in which the nodes, each from when it was ready
+    /// until it was last heard, could have done all of its samples at their measured speeds.
+    public var makespanOverIdeal: Double
+    public var peakMemoryBytes: Int
+}
+
+/// Something that happened to a frame.
+public enum RenderUpdate: Sendable {
+    /// A line for the user.
+    case notice(String)
+    case progress(RenderProgress)
+    /// The picture so far, at least one complete pass.
+    case picture(Film)
+    /// The frame has ended, complete or not.
+    case finished(Film, RenderStatistics)
+    /// The frame can't go on.
+    case failed(String)
+}
+
+extension RenderStatistics {
+    /// The shortest time in which nodes of these speeds and presences can render `samples`,
+    /// seconds: the `T` at which the sum over nodes of speed × time present before `T` reaches
+    /// the work.
+    static func idealSeconds(samples: Int, nodes: [NodeContribution]) -> Double {
+        let work = Double(samples)
+        func done(by time: Double) -> Double {
+            nodes.reduce(0) { sum, node in
+                let present = min(time, node.presentToSeconds) - node.presentFromSeconds
+                return sum + node.samplesPerSecond * max(0, present)
+            }
+        }
+        let end = nodes.map(\.presentToSeconds).max() ?? 0
+        guard done(by: end) >= work else {
+            // What is missing is done by those who stayed to the end.
+            let speed = nodes.filter { $0.presentToSeconds >= end - 1 }
+                .reduce(0) { $0 + $1.samplesPerSecond }
+            return speed > 0 ? end + (work - done(by: end)) / speed : end
+        }
+        var low = 0.0
+        var high = end
+        for _ in 0..<60 {
+            let middle = (low + high) / 2
+            if done(by: middle) < work { low = middle } else { high = middle }
+        }
+        return high
+    }
+}
+
+extension Film {
+    /// SHA-256 over the film's canonical bytes, hexadecimal.
+    public var hash: String {
+        let stream = HashStream()
+        forEachCanonicalChunk { stream.update($0) }
+        return "\(stream.finish())"
+    }
+}

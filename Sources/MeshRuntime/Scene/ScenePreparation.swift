@@ -1,0 +1,119 @@
+// From files to a scene that renders: reading, importing, building. It happens on a thread of its
+// own, since it may take seconds.
+
+import Dispatch
+public import MeshCore
+public import Tracer
+
+/// A scene ready to render, with what the user should know about it.
+public struct PreparedJob: Sendable {
+    public let job: FrameJob
+    public let scene: PreparedScene
+    public let workSpace: WorkSpace
+    public let notices: [String]
+}
+
+/// Scenes are prepared here, each at most once at a time.
+public enum ScenePreparation {
+    /// Imports and builds a job's scene.
+    /// - Parameter buildThreads: threads for the acceleration structure.
+    /// - Throws: ``SceneError``.
+    public static func prepare(
+        _ job: FrameJob, from files: any SceneFiles, buildThreads: Int
+    ) throws(SceneError) -> PreparedJob {
+        guard let workSpace = job.settings.workSpace else {
+            throw .tooLarge("a frame of \(job.width)x\(job.height) pixels")
+        }
+        let imported = try SceneImporter.load(
+            main: job.main, environment: job.environment, from: files)
+        let scene = try PreparedScene(
+            imported.scene, frame: job.settings, buildThreads: buildThreads)
+        return PreparedJob(
+            job: job, scene: scene, workSpace: workSpace, notices: imported.notices)
+    }
+
+    /// The same on another thread, with the result brought to the loop.
+    @EventLoop
+    static func prepare(
+        _ job: FrameJob, store: FileStore, buildThreads: Int,
+        completion: @escaping @Sendable @EventLoop (Result<PreparedJob, SceneError>) -> Void
+    ) {
+        DispatchQueue.global(qos: .userInitiated).async {
+            let result: Result<PreparedJob, SceneError>
+            do throws(SceneError) {
+                result = .success(
+                    try prepare(
+                        job, from: StoredFiles(job: job, store: store),
+                        buildThreads: buildThreads))
+            } catch {
+                result = .failure(error)
+            }
+            EventLoop.submit { completion(result) }
+        }
+    }
+
+    /// Reads a scene's files, puts them into the store and describes the job.
+    /// - Parameters:
+    ///   - scene: the path of the scene file; the files it names lie beside or below it.
+    ///   - environment: the path of an environment image, anywhere.
+    ///   - insert: called with the bytes of each file and their hash.
+    /// - Throws: ``SceneError``, naming a file that is missing.
+    public static func describe(
+        scene: String, environment: String?, settings: FrameSettings,
+        insert: (_ bytes: [UInt8], _ digest: Digest) throws(SceneError) -> Void
+    ) throws(SceneError) -> FrameJob {
+        let files = SubmittedFiles(scene: scene, environment: environment)
+        let names = try SceneImporter.referencedFiles(
+            main: files.mainName, environment: files.environmentName, in: files)
+        guard names.count <= FrameJob.filesMax else {
+            throw .tooLarge("a scene of \(names.count) files; \(FrameJob.filesMax) are allowed")
+        }
+        var entries: [FrameJob.File] = []
+        for name in names {
+            let bytes = try files.contents(of: name)
+            let digest = Digest(hashing: bytes)
+            try insert(bytes, digest)
+            entries.append(.init(name: name, digest: "\(digest)", sizeBytes: bytes.count))
+        }
+        return FrameJob(
+            settings: settings, main: files.mainName, environment: files.environmentName,
+            files: entries)
+    }
+}
+
+/// The files of a submission: the scene's folder, and an environment image from anywhere.
+public struct SubmittedFiles: SceneFiles {
+    let mainName: String
+    let environmentName: String?
+    private let sceneFiles: FolderFiles
+    private let environmentFiles: FolderFiles?
+    private let environmentFile: String
+
+    public init(scene: String, environment: String?) {
+        (sceneFiles, mainName) = Self.split(scene)
+        if let environment {
+            let (folder, name) = Self.split(environment)
+            environmentFiles = folder
+            environmentFile = name
+            // A name that no scene can use for a file of its own.
+            environmentName = "environment:" + name
+        } else {
+            environmentFiles = nil
+            environmentFile = ""
+            environmentName = nil
+        }
+    }
+
+    public func contents(of name: String) throws(SceneError) -> [UInt8] {
+        if let environmentFiles, name == environmentName {
+            return try environmentFiles.contents(of: environmentFile)
+        }
+        return try sceneFiles.contents(of: name)
+    }
+
+    private static func split(_ path: String) -> (FolderFiles, String) {
+        guard let slash = path.lastIndex(of: "/") else { return (FolderFiles(folder: "."), path) }
+        let folder = slash == path.startIndex ? "/" : String(path[..<slash])
+        return (FolderFiles(folder: folder), String(path[path.index(after: slash)...]))
+    }
+}
