@@ -28,11 +28,16 @@ struct FrameRecord: Sendable {
     /// When `tick` has something to do for this record itself.
     var deadline = Instant.distantFuture
 
+    /// When the film was complete and its originator last seen.
+    var completeSince: Instant?
+
     /// Start-time fair queueing (Goyal, Vin, Cheng 1996): the virtual time, in samples, at which
     /// this frame's last unit ends.
     var finishTag = 0
     /// Units that devices of this node render now.
     var unitsInProgress = 0
+    /// Takes part, and something is left to render.
+    var isWorking = false
     /// The speed last given to the participant.
     var samplesPerSecond = -1.0
 
@@ -48,6 +53,8 @@ struct FrameRecord: Sendable {
     }
 
     var isComplete: Bool { participant?.isComplete ?? false }
+    /// Whether nothing is left to render here.
+    var isLedgerComplete: Bool { participant?.isLedgerComplete ?? true }
     var isCompleteSomewhere: Bool { isComplete || announcersWithFilm > 0 }
 
     /// Replaces what is known from one member; nil when it announces the frame no more.
@@ -59,6 +66,12 @@ struct FrameRecord: Sendable {
         if old?.isComplete == true { announcersWithFilm -= 1 }
         if announcer?.hasScene == true { announcersWithScene += 1 }
         if announcer?.isComplete == true { announcersWithFilm += 1 }
+    }
+
+    func checkInvariants() {
+        precondition(announcers.values.count(where: \.hasScene) == announcersWithScene)
+        precondition(announcers.values.count(where: \.isComplete) == announcersWithFilm)
+        participant?.checkInvariants()
     }
 
     /// The announcers for which `condition` holds, by id.

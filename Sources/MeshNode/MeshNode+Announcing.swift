@@ -38,11 +38,6 @@ extension MeshNode {
         expireAnnouncedTombstones()
     }
 
-    /// What the members were told of a frame.
-    func announcedFrame(_ frame: FrameID) -> AnnouncedFrame? {
-        announced.frames.first { $0.frame == frame }
-    }
-
     /// The announcement as it should be now: fresh ends first, then frames by id.
     private func announcement() -> Announcement {
         var result = announced
@@ -62,7 +57,7 @@ extension MeshNode {
                 frame.term = [record.term, participant.term].compactMap(\.self).max()
                 frame.hasScene = true
                 frame.isComplete = participant.isComplete
-                frame.remainingSamples = participant.remainingSamples
+                frame.remainingSamples = Int(participant.remainingSamples)
             }
             result.remainingSamples += frame.remainingSamples
             result.frames.append(frame)

@@ -2,6 +2,7 @@
 
 import Gossip
 import MeshCore
+import WorkStealing
 
 extension MeshNode {
     /// Takes in a change of a member's status or of what it announces.
@@ -99,7 +100,7 @@ extension MeshNode {
         if let space = records[index].workSpace {
             let all = space.samplesPerPixel * space.grid.width * space.grid.height
             records[index].participant?.learnedWork(
-                of: member, remainingSamples: min(announced.remainingSamples, all), at: now)
+                of: member, remainingSamples: Double(min(announced.remainingSamples, all)))
         }
         performParticipant(at: index)
         pursue(at: index)

@@ -5,7 +5,7 @@
 
 public import Gossip
 public import MeshCore
-public import WorkStealing
+import WorkStealing
 
 /// A node: inputs in, directives out.
 ///
@@ -184,7 +184,6 @@ public struct MeshNode: Sendable {
     /// Passes on what a frame's machine has to say.
     mutating func performParticipant(at index: Int) {
         let frame = records[index].frame
-        let wasComplete = announcedFrame(frame)?.isComplete ?? false
         while let directive = records[index].participant?.nextDirective() {
             switch directive {
             case .send(let message, let receiver):
@@ -197,8 +196,15 @@ public struct MeshNode: Sendable {
                 directives.append(.frame(frame, directive))
             }
         }
-        if !wasComplete, records[index].isComplete { watchForExpiry(at: index) }
         noteAnnouncementChange()
+        if records[index].isComplete, records[index].completeSince == nil {
+            watchForExpiry(at: index)
+        }
+        let isWorking = !records[index].isLedgerComplete
+        if records[index].isWorking != isWorking {
+            records[index].isWorking = isWorking
+            shareSpeed()
+        }
     }
 
     /// Sends to a present member; others cannot be reached, and what matters is repeated.

@@ -2,7 +2,6 @@
 
 public import Gossip
 public import MeshCore
-public import WorkStealing
 
 /// One member of the mesh, this node included, as this node sees it.
 public struct NodeStatus: Hashable, Sendable {
