@@ -3,7 +3,9 @@
 
 public import MeshCore
 
-/// One output of ``FrameParticipant``. Directives are performed in order.
+/// One output of ``FrameParticipant``. Directives are performed in order, and all of them before
+/// the machine gets its next input: only then do driver and machine agree on which partial film is
+/// open when a device hands in a unit.
 public enum FrameDirective: Hashable, Sendable {
     /// Send a control message. It may be lost; the machine repeats what matters.
     case send(FrameMessage, to: ParticipantID)
@@ -17,15 +19,17 @@ public enum FrameDirective: Hashable, Sendable {
     case drop([SealNumber])
     /// Forget the open partial film's pixels: it overlaps the ledger.
     case dropOpen
-    
+
     // Data of a round.
     /// Inner node or leaf: add the streams of `children` and the own `seals`, tile by tile, into
     /// one stream to `parent`. Sealed partials are read-only. On any failure call
     /// `contributionFailed`.
-    case contribute(round: RoundID, seals: [SealNumber], parent: ParticipantID, children: [ParticipantID])
+    case contribute(
+        round: RoundID, seals: [SealNumber], parent: ParticipantID, children: [ParticipantID])
     /// Root: the same, into a buffer; then call `gathered`.
     case gather(round: RoundID, seals: [SealNumber], children: [ParticipantID])
-    /// Stop and forget whatever belongs to this round.
+    /// Stop contributing to this round, or gathering it, and forget its buffer. A sum of this
+    /// round that comes down all the same is passed on.
     case abandon(round: RoundID)
     /// Root: add the buffer of this round to the film.
     case commit(round: RoundID)

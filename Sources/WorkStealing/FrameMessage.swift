@@ -78,10 +78,13 @@ public struct RoundReport: Hashable, Sendable {
     public var filmUnits: Int
     /// Measured speed of its devices, samples per second.
     public var samplesPerSecond: Double
+    /// Whether the sender wants the sums of the rounds; a ledger-only participant does not.
+    public var wantsFilm: Bool
     public init(
         round: RoundID, seals: [Seal], claims: IntervalSet, filmUnits: Int,
-        samplesPerSecond: Double
+        samplesPerSecond: Double, wantsFilm: Bool = true
     ) {
+        self.wantsFilm = wantsFilm
         self.round = round
         self.seals = seals
         self.claims = claims
