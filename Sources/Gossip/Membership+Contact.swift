@@ -30,7 +30,7 @@ extension Membership {
         relays.removeAll()
         pull = nil
         pendingMetadata = nil
-        broadcasts.add(participant.node, isProfileOnly: false)
+        spread(participant.node, isProfileOnly: false)
         for member in randomMembers(configuration.suspectProbers, where: { $0.status.isPresent }) {
             send(.gossip, to: member.address, mentioning: participant.node)
         }
@@ -56,7 +56,7 @@ extension Membership {
         own.metadata = metadata
         own.metadataVersion += 1
         table.store(own)
-        broadcasts.add(participant.node, isProfileOnly: true)
+        spread(participant.node, isProfileOnly: true)
     }
 
     // MARK: Contact

@@ -50,7 +50,7 @@ extension Membership {
         let isSuspect = update.status == .suspect && update.incarnation == new.incarnation
         let hasWitnesses = isSuspect && new.status == .suspect && suspect(update, by: sender)
         if spreads, new != old || hasWitnesses {
-            broadcasts.add(node, isProfileOnly: !isNewer && !hasWitnesses)
+            spread(node, isProfileOnly: !isNewer && !hasWitnesses)
         }
     }
 
@@ -69,8 +69,8 @@ extension Membership {
         table.store(member)
         order.insert(update.participant.node, random: &random)
         directives.append(.memberChanged(member, from: nil))
-        if wasAlone { broadcasts.add(participant.node, isProfileOnly: false) }
-        if spreads { broadcasts.add(update.participant.node, isProfileOnly: false) }
+        if wasAlone { spread(participant.node, isProfileOnly: false) }
+        if spreads { spread(update.participant.node, isProfileOnly: false) }
         if update.status == .suspect {
             apply(update, from: sender, isPage: false, spreads: spreads)
         }
@@ -153,10 +153,16 @@ extension Membership {
         }
         guard own != ownMember else { return }
         table.store(own)
-        broadcasts.add(participant.node, isProfileOnly: false)
+        spread(participant.node, isProfileOnly: false)
     }
 
     // MARK: Handing on
+
+    /// Notes news that is to be handed on.
+    mutating func spread(_ node: NodeID, isProfileOnly: Bool) {
+        broadcasts.add(node, isProfileOnly: isProfileOnly)
+        nextGossip = max(nextGossip, now)
+    }
 
     /// The newest that is known of a node, as a statement.
     func statement(of node: NodeID, withProfile: Bool) -> MemberUpdate? {
@@ -206,12 +212,12 @@ extension Membership {
         var misses = 0
         var queue = broadcasts
         queue.select(limit: { $0.isProfileOnly ? profileLimit : statusLimit }) { entry in
-            if mentioned.contains(entry.node) { return .skipped }
+            // What goes along anyway counts, and so does what the receiver said itself.
+            if mentioned.contains(entry.node) { return .taken }
             guard let update = statement(of: entry.node, withProfile: entry.carriesProfile) else {
                 return .dropped
             }
-            // A member need not hear what it said itself.
-            if entry.node == receiver, update.status == .alive { return .skipped }
+            if entry.node == receiver, update.status == .alive { return .taken }
             let size = update.encodedSize
             if size > room || selected.count + mentioned.count >= GossipMessage.updatesMax {
                 misses += 1

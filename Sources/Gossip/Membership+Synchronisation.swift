@@ -158,6 +158,6 @@ extension Membership {
         own.address = observed.with(port: own.address.port)
         own.incarnation += 1
         table.store(own)
-        broadcasts.add(participant.node, isProfileOnly: false)
+        spread(participant.node, isProfileOnly: false)
     }
 }
