@@ -21,21 +21,22 @@ struct RawSocket {
     }
 
     /// Listens by TCP and never accepts.
-    init(listening: Void) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        try check(listen(descriptor, 8) == 0 ? 0 : -errno, "listen")
+    init(listening _: Void) throws {
+        let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        descriptor = listening
+        try check(listen(listening, 8) == 0 ? 0 : -errno, "listen")
         var storage = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         withUnsafeMutablePointer(to: &storage) {
             _ = getsockname(
-                descriptor, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
+                listening, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
                 &length)
         }
         address = NodeAddress(127, 0, 0, 1, port: UInt16(bigEndian: storage.sin_port))
     }
 
     func send(_ bytes: [UInt8]) {
-        _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+        _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
     func close() { _ = Glibc.close(descriptor) }
