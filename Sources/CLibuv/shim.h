@@ -1,2 +1,6 @@
 #pragma once
+#include <sys/prctl.h>
 #include <uv.h>
+
+// Names the calling thread for `ps -L` and debuggers. prctl is variadic, which Swift cannot call.
+static inline void meshd_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

@@ -1,0 +1,111 @@
+// What a node keeps of one frame: how it came to know it, who else has it, and, once its scene is
+// ready, the machine that takes part in it.
+
+import MeshCore
+import WorkStealing
+
+/// One frame in the eyes of one node.
+struct FrameRecord: Sendable {
+    let frame: FrameID
+    var job: JobDescription?
+    /// Computed once from the job.
+    var workSpace: WorkSpace?
+    var stage: FrameStatus.Stage
+    /// There exactly in the stage `active`.
+    var participant: FrameParticipant?
+    /// The highest term heard of.
+    var term: Term?
+
+    /// The present members that announce the frame. Looped over in the order of their ids only.
+    private(set) var announcers: [ParticipantID: Announcer] = [:]
+    private(set) var announcersWithScene = 0
+    private(set) var announcersWithFilm = 0
+
+    /// The announcer that was asked for the job.
+    var asked: ParticipantID?
+    /// Requests or preparations so far.
+    var attempts = 0
+    /// When `tick` has something to do for this record itself.
+    var deadline = Instant.distantFuture
+
+    /// When the film was complete and its originator last seen.
+    var completeSince: Instant?
+
+    /// Start-time fair queueing (Goyal, Vin, Cheng 1996): the virtual time, in samples, at which
+    /// this frame's last unit ends.
+    var finishTag = 0
+    /// Units that devices of this node render now.
+    var unitsInProgress = 0
+    /// Takes part, and something is left to render.
+    var isWorking = false
+    /// The speed last given to the participant.
+    var samplesPerSecond = -1.0
+
+    /// What a member announces of the frame, as far as it matters later.
+    struct Announcer: Hashable, Sendable {
+        var hasScene: Bool
+        var isComplete: Bool
+    }
+
+    init(frame: FrameID, stage: FrameStatus.Stage) {
+        self.frame = frame
+        self.stage = stage
+    }
+
+    var isComplete: Bool { participant?.isComplete ?? false }
+    /// Whether nothing is left to render here.
+    var isLedgerComplete: Bool { participant?.isLedgerComplete ?? true }
+    var isCompleteSomewhere: Bool { isComplete || announcersWithFilm > 0 }
+
+    /// Replaces what is known from one member; nil when it announces the frame no more.
+    mutating func setAnnouncer(_ participant: ParticipantID, _ announcer: Announcer?) {
+        let old = announcers.updateValue(
+            announcer ?? Announcer(hasScene: false, isComplete: false), forKey: participant)
+        if announcer == nil { announcers.removeValue(forKey: participant) }
+        if old?.hasScene == true { announcersWithScene -= 1 }
+        if old?.isComplete == true { announcersWithFilm -= 1 }
+        if announcer?.hasScene == true { announcersWithScene += 1 }
+        if announcer?.isComplete == true { announcersWithFilm += 1 }
+    }
+
+    func checkInvariants() {
+        precondition(announcers.values.count(where: \.hasScene) == announcersWithScene)
+        precondition(announcers.values.count(where: \.isComplete) == announcersWithFilm)
+        participant?.checkInvariants()
+    }
+
+    /// The announcers for which `condition` holds, by id.
+    func sortedAnnouncers(where condition: (Announcer) -> Bool) -> [ParticipantID] {
+        announcers.filter { condition($0.value) }.keys.sorted()
+    }
+}
+
+/// The frames that are over, so that nobody's late word brings them back.
+struct Tombstones: Sendable {
+    struct Entry: Hashable, Sendable {
+        var frame: FrameID
+        var end: FrameEnd
+        var since: Instant
+    }
+    /// Oldest first.
+    private(set) var entries: [Entry] = []
+    private var ends: [FrameID: FrameEnd] = [:]
+    private let countMax: Int
+
+    init(countMax: Int) { self.countMax = countMax }
+
+    subscript(frame: FrameID) -> FrameEnd? { ends[frame] }
+
+    mutating func add(_ frame: FrameID, _ end: FrameEnd, at now: Instant) {
+        guard ends.updateValue(end, forKey: frame) == nil else { return }
+        entries.append(Entry(frame: frame, end: end, since: now))
+        if entries.count > countMax { ends.removeValue(forKey: entries.removeFirst().frame) }
+    }
+
+    /// Forgets what is older than `retention`.
+    mutating func expire(_ retention: Duration, at now: Instant) {
+        while let first = entries.first, first.since + retention <= now {
+            ends.removeValue(forKey: entries.removeFirst().frame)
+        }
+    }
+}

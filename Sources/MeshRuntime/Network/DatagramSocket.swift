@@ -1,0 +1,139 @@
+// UDP: small packets that may be lost, for gossip. A send never waits and never ends anything: a
+// link that is down costs packets, not the node.
+
+import CLibuv
+public import MeshCore
+
+/// A bound UDP socket.
+@EventLoop
+public final class DatagramSocket {
+    /// What has gone through the socket since it was bound.
+    public struct Counters: Hashable, Sendable {
+        public var datagramsSent = 0
+        public var bytesSent = 0
+        public var datagramsReceived = 0
+        public var bytesReceived = 0
+        /// Datagrams that could not be sent: the link down, the system's queue full, too large.
+        public var sendsFailed = 0
+        /// Datagrams longer than the receive buffer, dropped.
+        public var datagramsTruncated = 0
+        /// Errors while receiving.
+        public var receivesFailed = 0
+    }
+
+    /// The largest payload of an IPv4 datagram.
+    public static let payloadBytesMax = 65_507
+    /// Asked of the system for packets that wait while the loop is busy; it may grant less.
+    public static let receiveBufferBytes: Int32 = 1 << 20
+
+    /// The address that the socket is bound to, with the port that the system chose.
+    public private(set) var localAddress: NodeAddress
+    public private(set) var counters = Counters()
+    /// Called with each datagram and its sender.
+    public var onDatagram: (@EventLoop ([UInt8], NodeAddress) -> Void)?
+    /// Called with the first error of each kind; `counters` count the others.
+    public var onError: (@EventLoop (NetworkError) -> Void)?
+
+    private var handle: LoopHandle?
+    private var reportedErrors: Set<NetworkError> = []
+
+    /// Binds a socket; port zero lets the system choose one.
+    /// - Throws: `NetworkError`, such as the address being in use or not this machine's.
+    public static func bind(to address: NodeAddress) throws(NetworkError) -> DatagramSocket {
+        let socket = DatagramSocket(localAddress: address)
+        let loop = EventLoop.loop
+        let handle = try LoopHandle.open(uv_udp_t.self, owner: socket, "create a UDP socket") {
+            uv_udp_init(loop, $0)
+        }
+        socket.handle = handle
+        do throws(NetworkError) {
+            let udp = handle.pointer(to: uv_udp_t.self)
+            let flags = address.isIPv6 ? UV_UDP_IPV6ONLY.rawValue : 0
+            try check(
+                SocketAddress(address).withPointer { uv_udp_bind(udp, $0, flags) },
+                "bind UDP \(address)")
+            let local = try SocketAddress.read("read the UDP socket's address") {
+                uv_udp_getsockname(udp, $0, $1)
+            }
+            socket.localAddress = local ?? address
+            var size = receiveBufferBytes
+            uv_recv_buffer_size(handle.base, &size)
+            try check(
+                uv_udp_recv_start(udp, provideReadBuffer, datagramArrived), "receive from UDP")
+            return socket
+        } catch {
+            socket.close()
+            throw error
+        }
+    }
+
+    private init(localAddress: NodeAddress) { self.localAddress = localAddress }
+
+    /// Sends a datagram now or drops it.
+    /// - Returns: whether the system took it, which does not mean that it arrives.
+    @discardableResult
+    public func send(_ bytes: [UInt8], to address: NodeAddress) -> Bool {
+        guard let handle else { return false }
+        let udp = handle.pointer(to: uv_udp_t.self)
+        let code = bytes.withUnsafeBytes { bytes in
+            // libuv does not write to the buffer.
+            var buffer = uv_buf_t(
+                base: UnsafeMutableRawPointer(mutating: bytes.baseAddress)?
+                    .assumingMemoryBound(to: CChar.self), len: bytes.count)
+            return SocketAddress(address).withPointer { uv_udp_try_send(udp, &buffer, 1, $0) }
+        }
+        guard code >= 0 else {
+            counters.sendsFailed += 1
+            report(NetworkError(code: code, operation: "send a UDP datagram"))
+            return false
+        }
+        counters.datagramsSent += 1
+        counters.bytesSent += bytes.count
+        return true
+    }
+
+    /// Closes the socket; no callback comes afterwards.
+    public func close() {
+        onDatagram = nil
+        onError = nil
+        handle?.close()
+        handle = nil
+    }
+
+    private func report(_ error: NetworkError) {
+        if reportedErrors.insert(error).inserted { onError?(error) }
+    }
+
+    fileprivate func received(
+        _ count: Int, _ bytes: UnsafeRawPointer?, from sender: NodeAddress?, isPartial: Bool
+    ) {
+        guard count >= 0 else {
+            counters.receivesFailed += 1
+            report(
+                NetworkError(
+                    code: Int32(clamping: count), operation: "receive a UDP datagram"))
+            return
+        }
+        // Without a sender it is libuv's way to say that there is nothing more.
+        guard let sender else { return }
+        guard !isPartial else {
+            counters.datagramsTruncated += 1
+            return
+        }
+        counters.datagramsReceived += 1
+        counters.bytesReceived += count
+        onDatagram?(Array(UnsafeRawBufferPointer(start: bytes, count: count)), sender)
+    }
+}
+
+private func datagramArrived(
+    _ handle: UnsafeMutablePointer<uv_udp_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?,
+    _ sender: UnsafePointer<sockaddr>?, _ flags: UInt32
+) {
+    nonisolated(unsafe) let bytes = UnsafeRawPointer(buffer?.pointee.base)
+    let address = NodeAddress(sender)
+    let isPartial = flags & UV_UDP_PARTIAL.rawValue != 0
+    LoopHandle.enter(handle, as: DatagramSocket.self) { socket in
+        socket.received(count, bytes, from: address, isPartial: isPartial)
+    }
+}

@@ -1,0 +1,377 @@
+// A stream of frames to one peer, over TCP or a Unix-domain socket.
+//
+//     connecting ──► greeting ──► ready ──► lingering ──► closed
+//          └────────────┴───────────┴─────────┴────────────▲
+//
+// greeting: both sides send their preamble at once and wait for the other's.
+// lingering: the queue is flushed, our direction is shut, input is read and thrown away until the
+// peer closes too: closing at once with input unread would reset the connection and could take
+// the last frames, such as the reason of a refusal, away from the peer.
+
+import CLibuv
+public import MeshCore
+
+/// A connection that carries frames, with bounded queues both ways.
+///
+/// Set the callbacks in the turn in which the connection was made; nothing comes before. After
+/// `onClose`, which always comes exactly once, nothing comes any more.
+@EventLoop
+public final class StreamConnection {
+    /// The peer's address; nil over a Unix-domain socket.
+    public internal(set) var remoteAddress: NodeAddress?
+    /// What the peer said of itself; nil until the stream is ready.
+    public private(set) var peerPreamble: StreamPreamble?
+    public private(set) var counters = StreamCounters()
+
+    /// Called once, when both preambles fit. Frames may be sent before already.
+    public var onReady: (@EventLoop (StreamPreamble) -> Void)?
+    /// Called with each frame: its kind and payload.
+    public var onFrame: (@EventLoop (UInt8, [UInt8]) -> Void)?
+    /// Called when the queue has fallen to the low mark after having been above the high one.
+    public var onDrained: (@EventLoop () -> Void)?
+    /// Called when the stream has ended.
+    public var onClose: (@EventLoop (StreamCloseReason) -> Void)?
+    /// The listener's ear, called before `onClose`.
+    var onEnded: (@EventLoop (StreamCloseReason) -> Void)?
+
+    enum State: Equatable {
+        case connecting
+        case greeting
+        case ready
+        /// Flushing; then waiting for the peer's end, to be closed for this reason.
+        case lingering(StreamCloseReason, isShut: Bool)
+        case closed(StreamCloseReason)
+    }
+
+    private(set) var state = State.connecting
+    private let preamble: StreamPreamble
+    private let limits: StreamLimits
+    private var handle: LoopHandle?
+    private var watchdog: LoopTimer?
+    private var lastActivity = EventLoop.now
+
+    private var decoder = FrameDecoder(payloadBytesMax: StreamPreamble.byteCountMax)
+    private var isPaused = false
+    /// Received but not decoded when reading was paused; at most one receive buffer.
+    private var leftover: [UInt8] = []
+
+    private var output = OutputQueue()
+    private var isWriting = false
+    private var isBlocked = false
+
+    init(preamble: StreamPreamble, limits: StreamLimits) {
+        precondition(limits.queuedBytesLow <= limits.queuedBytesHigh)
+        precondition(limits.queuedBytesHigh <= limits.queuedBytesMax)
+        precondition(limits.payloadBytesMax < limits.queuedBytesMax)
+        self.preamble = preamble
+        self.limits = limits
+    }
+
+    // MARK: - Sending
+
+    /// Bytes that wait to be given to the system.
+    public var queuedBytes: Int {
+        guard let handle else { return output.byteCount }
+        return output.byteCount
+            + uv_stream_get_write_queue_size(handle.pointer(to: uv_stream_t.self))
+    }
+
+    /// Whether a producer may go on: the stream lives, and its queue has not risen above the high
+    /// mark since it was last below the low one.
+    public var isWritable: Bool { !isBlocked && isOpen }
+
+    /// Whether frames are still taken.
+    public var isOpen: Bool { [.connecting, .greeting, .ready].contains(state) }
+
+    /// Queues a frame.
+    /// - Parameter kind: the frame's kind, not zero.
+    /// - Parameter payload: at most `payloadBytesMax` bytes; copied once.
+    /// - Returns: whether the frame was taken; not when the stream is closing.
+    @discardableResult
+    public func send(kind: UInt8, payload: [UInt8]) -> Bool {
+        precondition(kind != StreamPreamble.frameKind, "kind 0 is the preamble's")
+        precondition(payload.count <= limits.payloadBytesMax, "a frame above the limit")
+        guard isOpen else { return false }
+        guard queuedBytes + payload.count <= limits.queuedBytesMax else {
+            end(.queueFull)
+            return false
+        }
+        output.append(kind: kind, payload: payload)
+        counters.framesSent += 1
+        flush()
+        if queuedBytes > limits.queuedBytesHigh { isBlocked = true }
+        return true
+    }
+
+    /// Starts the next write unless one is in progress, which will start it.
+    private func flush() {
+        // Until the peer's machine has answered, and the preamble has gone ahead, frames wait.
+        guard !isWriting, output.byteCount > 0, let handle, state != .connecting else { return }
+        let request = WriteRequest(output.takeWrite())
+        isWriting = true
+        let code = request.start(handle.pointer(to: uv_stream_t.self), streamWritten)
+        if code < 0 { end(.failed(NetworkError(code: code, operation: "send"))) }
+    }
+
+    fileprivate func written(_ byteCount: Int, status: Int32) {
+        isWriting = false
+        guard status >= 0 else {
+            end(.failed(NetworkError(code: status, operation: "send")))
+            return
+        }
+        counters.bytesSent += byteCount
+        lastActivity = EventLoop.now
+        flush()
+        if case .lingering(let reason, isShut: false) = state {
+            shutDown(reason)
+        } else if isBlocked, queuedBytes <= limits.queuedBytesLow {
+            isBlocked = false
+            onDrained?()
+        }
+    }
+
+    // MARK: - Receiving
+
+    /// Stops the delivery of frames, and soon, by TCP's flow control, the peer's sending.
+    public func pauseReading() {
+        guard isOpen, !isPaused else { return }
+        isPaused = true
+        if let handle { uv_read_stop(handle.pointer(to: uv_stream_t.self)) }
+    }
+
+    /// Delivers frames again, from the next turn on.
+    public func resumeReading() {
+        guard isOpen, isPaused else { return }
+        isPaused = false
+        guard state != .connecting else { return }
+        if leftover.isEmpty {
+            startReading()
+        } else {
+            EventLoop.nextTurn { self.decodeLeftover() }
+        }
+    }
+
+    private func decodeLeftover() {
+        guard isOpen, !isPaused, !leftover.isEmpty else { return }
+        let bytes = leftover
+        leftover = []
+        bytes.withUnsafeBytes { decode($0) }
+        if !isPaused, isOpen { startReading() }
+    }
+
+    private func startReading() {
+        guard let handle else { return }
+        let stream = handle.pointer(to: uv_stream_t.self)
+        let code = uv_read_start(stream, provideReadBuffer, streamRead)
+        if code < 0, code != UV_EALREADY.rawValue {
+            end(.failed(NetworkError(code: code, operation: "receive")))
+        }
+    }
+
+    fileprivate func received(_ count: Int, _ bytes: UnsafeRawPointer?) {
+        if count == UV_EOF.rawValue {
+            if case .lingering(let reason, _) = state { end(reason) } else { end(.closedByPeer) }
+        } else if count < 0 {
+            let error = NetworkError(code: Int32(clamping: count), operation: "receive")
+            if case .lingering(let reason, _) = state { end(reason) } else { end(.failed(error)) }
+        } else if count > 0 {
+            counters.bytesReceived += count
+            // What a lingering stream receives counts for nothing, its patience included.
+            guard isOpen else { return }
+            lastActivity = EventLoop.now
+            decode(UnsafeRawBufferPointer(start: bytes, count: count))
+        }
+    }
+
+    /// Delivers the frames in `bytes`; what a pause leaves over is kept.
+    private func decode(_ bytes: UnsafeRawBufferPointer) {
+        var input = bytes
+        do throws(FrameError) {
+            while !isPaused, isOpen, let frame = try decoder.next(from: &input) {
+                try accept(frame)
+            }
+            if isPaused, isOpen { leftover = Array(input) }
+        } catch {
+            end(.garbage(error))
+        }
+    }
+
+    private func accept(_ frame: StreamFrame) throws(FrameError) {
+        guard peerPreamble == nil else {
+            if frame.kind == StreamPreamble.frameKind { throw .preambleRepeated }
+            counters.framesReceived += 1
+            onFrame?(frame.kind, frame.payload)
+            return
+        }
+        let theirs = try StreamPreamble(frame: frame)
+        do {
+            try preamble.match(theirs)
+        } catch {
+            // Our own preamble, from which the peer sees the same mismatch, must arrive.
+            linger(.incompatible(error))
+            return
+        }
+        peerPreamble = theirs
+        state = .ready
+        decoder.payloadBytesMax = limits.payloadBytesMax
+        watch()
+        onReady?(theirs)
+    }
+
+    // MARK: - Opening and closing
+
+    /// Begins to use a handle that is being connected.
+    func attach(_ handle: LoopHandle) {
+        self.handle = handle
+        watchdog = LoopTimer { [weak self] in self?.timerFired() }
+        watch()
+    }
+
+    /// Introduces this side and listens to the other's introduction.
+    func opened(isTCP: Bool) {
+        guard state == .connecting, let handle else { return }
+        if isTCP {
+            let tcp = handle.pointer(to: uv_tcp_t.self)
+            // Neither is worth losing a connection for.
+            uv_tcp_nodelay(tcp, 1)
+            uv_tcp_keepalive(tcp, 1, UInt32(limits.keepAliveDelay.seconds.rounded(.up)))
+            let address = try? SocketAddress.read("read the peer's address") {
+                uv_tcp_getpeername(tcp, $0, $1)
+            }
+            remoteAddress = address ?? remoteAddress
+        }
+        state = .greeting
+        lastActivity = EventLoop.now
+        var greeting = OutputQueue()
+        greeting.append(kind: StreamPreamble.frameKind, payload: preamble.bytes)
+        swap(&greeting, &output)
+        output.append(contentsOf: greeting)
+        watch()
+        flush()
+        if !isPaused, isOpen { startReading() }
+    }
+
+    /// Takes no more frames, sends what is queued, waits for the peer's end, and closes.
+    public func closeAfterFlush() {
+        if state == .connecting { end(.closedHere) } else if isOpen { linger(.closedHere) }
+    }
+
+    /// Closes at once; what is queued is lost.
+    public func abort() { end(.closedHere) }
+
+    private func linger(_ reason: StreamCloseReason) {
+        state = .lingering(reason, isShut: false)
+        lastActivity = EventLoop.now
+        leftover = []
+        isPaused = false
+        watch()
+        startReading()
+        shutDown(reason)
+    }
+
+    /// Shuts our direction once everything has been sent.
+    private func shutDown(_ reason: StreamCloseReason) {
+        guard case .lingering(_, isShut: false) = state, !isWriting, output.byteCount == 0,
+            let handle
+        else { return }
+        state = .lingering(reason, isShut: true)
+        let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
+        let stream = handle.pointer(to: uv_stream_t.self)
+        if uv_shutdown(request, stream, streamShut) < 0 {
+            request.deallocate()
+            end(reason)
+        }
+    }
+
+    /// Ends the stream now. `onClose` follows in a later turn.
+    func end(_ reason: StreamCloseReason) {
+        if case .closed = state { return }
+        state = .closed(reason)
+        watchdog?.close()
+        watchdog = nil
+        leftover = []
+        output = OutputQueue()
+        if let handle {
+            handle.close { EventLoop.assumeIsolated { self.announceEnd(reason) } }
+        } else {
+            EventLoop.nextTurn { self.announceEnd(reason) }
+        }
+        handle = nil
+    }
+
+    private func announceEnd(_ reason: StreamCloseReason) {
+        let (ended, close) = (onEnded, onClose)
+        onEnded = nil
+        onReady = nil
+        onFrame = nil
+        onDrained = nil
+        onClose = nil
+        ended?(reason)
+        close?(reason)
+    }
+
+    // MARK: - Time limits
+
+    private var timeout: Duration? {
+        switch state {
+        case .connecting: limits.connectTimeout
+        case .greeting: limits.preambleTimeout
+        case .ready: limits.idleTimeout
+        case .lingering: limits.lingerTimeout
+        case .closed: nil
+        }
+    }
+
+    private func watch() {
+        if let timeout {
+            watchdog?.start(at: lastActivity + timeout)
+        } else {
+            watchdog?.stop()
+        }
+    }
+
+    private func timerFired() {
+        guard let timeout else { return }
+        // Only a ready or lingering stream earns more time by moving.
+        let mayExtend = state != .connecting && state != .greeting
+        if mayExtend, EventLoop.now < lastActivity + timeout {
+            watch()
+            return
+        }
+        switch state {
+        case .connecting: end(.connectTimedOut)
+        case .greeting: end(.preambleTimedOut)
+        case .ready:
+            // A pause is our own doing.
+            if isPaused {
+                lastActivity = EventLoop.now
+                watch()
+            } else {
+                end(.idle)
+            }
+        case .lingering(let reason, _): end(reason)
+        case .closed: break
+        }
+    }
+}
+
+private func streamRead(
+    _ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int,
+    _ buffer: UnsafePointer<uv_buf_t>?
+) {
+    nonisolated(unsafe) let bytes = UnsafeRawPointer(buffer?.pointee.base)
+    LoopHandle.enter(stream, as: StreamConnection.self) { $0.received(count, bytes) }
+}
+
+private func streamWritten(_ request: UnsafeMutablePointer<uv_write_t>?, _ status: Int32) {
+    let stream = request?.pointee.handle
+    let byteCount = WriteRequest.finish(request)
+    LoopHandle.enter(stream, as: StreamConnection.self) {
+        $0.written(byteCount, status: status)
+    }
+}
+
+private func streamShut(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
+    // The peer's end, or the time limit, closes the stream.
+    request?.deallocate()
+}

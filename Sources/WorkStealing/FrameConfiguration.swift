@@ -1,0 +1,124 @@
+// Every duration and bound of a frame's protocol in one place, each with the reasoning that sets
+// it (after memberlist's config.go). The defaults are for an office network: round trips of about
+// a millisecond, nodes that hiccup for half a second now and then.
+
+/// The durations and bounds of ``FrameParticipant``.
+public struct FrameConfiguration: Hashable, Sendable {
+    // MARK: Rounds
+
+    /// The shortest time between the starts of two rounds that move pixels, and the time of the
+    /// first one: a first image soon.
+    public var roundIntervalMin: Duration = .milliseconds(100)
+    /// The longest time between two rounds that move pixels: what a crash of every holder of a
+    /// partial film can cost.
+    public var roundIntervalMax: Duration = .seconds(8)
+    /// The interval as a share of the time since the frame began: a viewer sees the image refine
+    /// at growing intervals, `interval = share × elapsed`.
+    public var roundIntervalShare = 0.3
+    /// `interval ≥ factor × cost of the last data phase`: reduction takes at most
+    /// 1 / factor of the time, 5 %.
+    public var roundCostFactor = 20.0
+    /// `interval ≤ share × estimated rest of the frame`: the last contribution is small.
+    public var roundRestShare = 0.4
+    /// The longest time between two starts, for liveness and counting claims. Starts in between
+    /// rounds of data only collect reports: `max(this, participants × heartbeatPerParticipant)`.
+    public var heartbeatInterval: Duration = .seconds(1)
+    /// Keeps the root's control traffic constant: a start of n participants goes to n of them.
+    public var heartbeatPerParticipant: Duration = .milliseconds(4)
+    /// The time between starts while some unit is held by nobody: loss takes four of them.
+    public var censusInterval: Duration = .milliseconds(50)
+    /// How long a round waits for the reports of participants that answered the last one:
+    /// an ordinary hiccup of a busy workstation.
+    public var reportTimeout: Duration = .seconds(1)
+    /// How long it waits for those that missed the last one, once all others have answered.
+    public var reportPatience: Duration = .milliseconds(20)
+    /// A participant that misses ``dismissalRounds`` rounds and this time is dismissed. Gossip's
+    /// verdict, which comes within 3 s, dismisses at once.
+    public var dismissalTime: Duration = .seconds(3)
+    public var dismissalRounds = 3
+    /// Newcomers within this time share one start.
+    public var admissionDelay: Duration = .milliseconds(50)
+    /// How long a data phase may take in all; a stream that stalls is the driver's to notice,
+    /// much earlier.
+    public var dataTimeout: Duration = .seconds(60)
+    /// The wait after an abandoned round, times the number of rounds abandoned in a row.
+    public var abandonedDelay: Duration = .milliseconds(50)
+    /// How often a complete frame's last start is repeated for those who have not said that they
+    /// know; gossip tells the others.
+    public var farewellsMax = 5
+
+    // MARK: Succession
+
+    /// The silence after which the first successor takes over:
+    /// `base + 2 × heartbeat + rank × step`.
+    public var successionBase: Duration = .seconds(2)
+    /// As long as a new root's first start needs to reach everybody, with room to spare.
+    public var successionStep: Duration = .milliseconds(700)
+    /// The base when gossip says that the root is dead.
+    public var successionBaseDead: Duration = .milliseconds(100)
+    /// How long a participant that is no longer listed asks in vain for admission before it goes
+    /// on alone.
+    public var exilePatience: Duration = .seconds(15)
+    /// The time between two requests for admission.
+    public var admissionInterval: Duration = .milliseconds(500)
+
+    // MARK: Stealing
+
+    /// A thief asks when its claims last less than this: two round trips and a device's wait.
+    public var stealAhead: Duration = .milliseconds(40)
+    /// A request without an answer counts as refused after this.
+    public var stealTimeout: Duration = .milliseconds(250)
+    /// Refusals in a row before a thief backs off, besides its lifelines.
+    public var stealTriesMax = 6
+    /// The wait after being refused everywhere: doubles from the first to the second, jittered.
+    public var stealBackoffMin: Duration = .milliseconds(10)
+    public var stealBackoffMax: Duration = .milliseconds(100)
+    /// How long a victim remembers a refused thief, to push work to it.
+    public var waitingTime: Duration = .milliseconds(400)
+    /// A grant not answered is repeated at this interval…
+    public var grantRepeat: Duration = .milliseconds(500)
+    /// … and taken back after this time.
+    public var grantTimeout: Duration = .seconds(3)
+    /// A claimed unit that its owner has reported for at least this long is late.
+    public var lateAge: Duration = .milliseconds(200)
+    /// The time before a late unit is given to one more node; doubles each time.
+    public var lateRepeat: Duration = .seconds(2)
+    /// How long a participant without work waits before it says so, and between two times.
+    public var exhaustedDelay: Duration = .milliseconds(4)
+    public var exhaustedRepeat: Duration = .milliseconds(250)
+
+    // MARK: Film
+
+    /// Whether this node holds the whole film; otherwise it is ledger-only, unless it is the root
+    /// or one of the first two successors.
+    public var keepsFilm = true
+    /// How long a film may differ from the ledger before it is fetched: sums overtake each other.
+    public var fetchDelay: Duration = .milliseconds(300)
+    /// The shortest time between two fetches of a film.
+    public var fetchInterval: Duration = .seconds(2)
+    /// When a fetch that the driver has not ended is forgotten.
+    public var fetchTimeout: Duration = .seconds(60)
+
+    // MARK: Bounds
+
+    /// Participants of one frame.
+    public var participantsMax = 16_384
+    /// Sealed partial films of one participant.
+    public var sealsMax = 32
+    /// Grants not yet answered.
+    public var lentMax = 256
+    /// Answered grants remembered, so that a repeated one is answered alike.
+    public var answeredGrantsMax = 1_024
+    /// Thieves remembered for pushing work.
+    public var waitingMax = 32
+    /// Late units given to one helper at a time.
+    public var lateUnitsMax = 4
+    /// Late units whose helpers the root remembers.
+    public var helpedUnitsMax = 4_096
+    /// Members whose gossiped work is remembered.
+    public var workHintsMax = 16_384
+    /// Ranges in a set of units from outside: more than any sane frame has.
+    public var rangesMax = 262_144
+
+    public init() {}
+}

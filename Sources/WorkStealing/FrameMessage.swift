@@ -1,0 +1,182 @@
+// What the participants of one frame say to each other. Pixels never travel in these messages:
+// they go as film streams, which the driver opens when a directive tells it to.
+
+public import MeshCore
+
+/// A control message between two participants of one frame.
+public enum FrameMessage: Hashable, Sendable {
+    // Membership of the frame.
+    /// To the root: this node has the scene, can render, and wants to take part.
+    case admissionRequest(AdmissionRequest)
+
+    // Reduction rounds (DESIGN §7).
+    case start(RoundStart)
+    case report(RoundReport)
+    case plan(RoundPlan)
+    /// To the root: this round cannot be finished, and who is the cause.
+    case contributionFailed(RoundFailure)
+    /// To the root: nothing left to render here, and no one to steal from.
+    case exhausted(Exhausted)
+
+    // Stealing (DESIGN §6).
+    case stealRequest(StealRequest)
+    case stealGrant(StealGrant)
+    case stealRefusal(StealRefusal)
+    /// From the thief: the grant's ranges are its claims now.
+    case grantAccepted(GrantID)
+    /// From the thief: it does not take them (it took them before, or it is leaving).
+    case grantRefused(GrantID)
+    /// To the root, from an idle node that was refused everywhere: is a claimed unit late?
+    case lateUnitRequest(Term)
+    /// From the root to the idle node: render these as well.
+    case lateUnits(LateUnits)
+    /// From the root to the owners: somebody else renders these too; keep your results apart.
+    case contested(LateUnits)
+}
+
+/// Asks for admission to a frame.
+public struct AdmissionRequest: Hashable, Sendable {
+    /// The highest term the sender knows.
+    public var term: Term
+    /// Measured or estimated speed of all its devices, samples per second.
+    public var samplesPerSecond: Double
+    public init(term: Term, samplesPerSecond: Double) {
+        self.term = term
+        self.samplesPerSecond = samplesPerSecond
+    }
+}
+
+/// Opens a round: who takes part, and what is committed.
+public struct RoundStart: Hashable, Sendable {
+    public var round: RoundID
+    /// In the order of succession after the root; the root itself comes first.
+    public var participants: [ParticipantID]
+    /// The coverage of the root's film.
+    public var ledger: IntervalSet
+    public init(round: RoundID, participants: [ParticipantID], ledger: IntervalSet) {
+        self.round = round
+        self.participants = participants
+        self.ledger = ledger
+    }
+}
+
+/// What a participant holds at the start of a round.
+public struct RoundReport: Hashable, Sendable {
+    public struct Seal: Hashable, Sendable {
+        public var number: SealNumber
+        public var coverage: IntervalSet
+        public init(number: SealNumber, coverage: IntervalSet) {
+            self.number = number
+            self.coverage = coverage
+        }
+    }
+    public var round: RoundID
+    public var seals: [Seal]
+    /// Units held, in progress, or lent and not yet acknowledged.
+    public var claims: IntervalSet
+    /// How many units the sender's film covers; zero for a ledger-only participant.
+    public var filmUnits: Int
+    /// Measured speed of its devices, samples per second.
+    public var samplesPerSecond: Double
+    /// Whether the sender wants the sums of the rounds; a ledger-only participant does not.
+    public var wantsFilm: Bool
+    public init(
+        round: RoundID, seals: [Seal], claims: IntervalSet, filmUnits: Int,
+        samplesPerSecond: Double, wantsFilm: Bool = true
+    ) {
+        self.wantsFilm = wantsFilm
+        self.round = round
+        self.seals = seals
+        self.claims = claims
+        self.filmUnits = filmUnits
+        self.samplesPerSecond = samplesPerSecond
+    }
+}
+
+/// Tells one contributor its part of a round; each gets a plan of its own.
+public struct RoundPlan: Hashable, Sendable {
+    public var round: RoundID
+    /// The receiver's seals that go into this round.
+    public var seals: [SealNumber]
+    public var parent: ParticipantID
+    public var children: [ParticipantID]
+    public init(
+        round: RoundID, seals: [SealNumber], parent: ParticipantID, children: [ParticipantID]
+    ) {
+        self.round = round
+        self.seals = seals
+        self.parent = parent
+        self.children = children
+    }
+}
+
+/// Why a round was abandoned.
+public struct RoundFailure: Hashable, Sendable {
+    public var round: RoundID
+    /// Left out of the next plan.
+    public var cause: ParticipantID
+    public init(round: RoundID, cause: ParticipantID) {
+        self.round = round
+        self.cause = cause
+    }
+}
+
+/// Says that a participant is out of work, and since which round it has reported nothing new.
+public struct Exhausted: Hashable, Sendable {
+    public var term: Term
+    /// Units rendered and not in the ledger the sender knows.
+    public var uncommittedUnits: Int
+    public init(term: Term, uncommittedUnits: Int) {
+        self.term = term
+        self.uncommittedUnits = uncommittedUnits
+    }
+}
+
+/// A thief's request.
+public struct StealRequest: Hashable, Sendable {
+    public var term: Term
+    /// Numbered by the thief; the answer repeats it.
+    public var number: UInt64
+    /// The thief's speed, samples per second.
+    public var samplesPerSecond: Double
+    public init(term: Term, number: UInt64, samplesPerSecond: Double) {
+        self.term = term
+        self.number = number
+        self.samplesPerSecond = samplesPerSecond
+    }
+}
+
+/// A victim's gift. It stays a claim of the victim until the thief answers.
+public struct StealGrant: Hashable, Sendable {
+    public var term: Term
+    public var grant: GrantID
+    /// The request this answers; zero for work pushed along a lifeline.
+    public var request: UInt64
+    public var units: IntervalSet
+    public init(term: Term, grant: GrantID, request: UInt64, units: IntervalSet) {
+        self.term = term
+        self.grant = grant
+        self.request = request
+        self.units = units
+    }
+}
+
+/// A victim that has nothing to give.
+public struct StealRefusal: Hashable, Sendable {
+    public var term: Term
+    public var request: UInt64
+    public init(term: Term, request: UInt64) {
+        self.term = term
+        self.request = request
+    }
+}
+
+/// Units that are late and are rendered twice.
+public struct LateUnits: Hashable, Sendable {
+    public var term: Term
+    public var units: IntervalSet
+    public init(term: Term, units: IntervalSet) {
+        self.term = term
+        self.units = units
+    }
+}

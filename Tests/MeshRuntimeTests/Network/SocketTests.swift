@@ -1,0 +1,154 @@
+// UDP, the endpoint that joins it with TCP, and Unix-domain sockets.
+
+import Foundation
+import Glibc
+import MeshCore
+import Testing
+
+@testable import MeshRuntime
+
+private let preamble = StreamPreamble(major: 1, minor: 0, purpose: .control)
+private let loopback = NodeAddress(127, 0, 0, 1, port: 0)
+
+@Suite("Sockets")
+@EventLoop
+struct SocketTests {
+    @Test("A datagram is echoed, with the sender's address")
+    func datagramEcho() async throws {
+        let server = try DatagramSocket.bind(to: loopback)
+        let client = try DatagramSocket.bind(to: loopback)
+        server.onDatagram = { bytes, sender in server.send(bytes.reversed(), to: sender) }
+        var answer: ([UInt8], NodeAddress)?
+        client.onDatagram = { answer = ($0, $1) }
+        #expect(client.send([1, 2, 3], to: server.localAddress))
+        #expect(await Loop.until { answer != nil })
+        #expect(answer?.0 == [3, 2, 1] && answer?.1 == server.localAddress)
+        #expect(server.counters.bytesReceived == 3 && server.counters.datagramsSent == 1)
+        let large = [UInt8](repeating: 7, count: DatagramSocket.payloadBytesMax)
+        #expect(client.send(large, to: server.localAddress))
+        #expect(await Loop.until { answer?.0.count == large.count })
+        server.close()
+        client.close()
+    }
+
+    @Test("A datagram over IPv6 arrives where the machine has IPv6")
+    func datagramIPv6() async throws {
+        let host = [UInt8](repeating: 0, count: 15) + [1]
+        let address = try #require(NodeAddress(host: host, port: 0))
+        guard try LocalAddresses.all().contains(where: { $0.address == address }) else { return }
+        let socket = try DatagramSocket.bind(to: address)
+        var received: NodeAddress?
+        socket.onDatagram = { received = $1 }
+        socket.send([1], to: socket.localAddress)
+        #expect(await Loop.until { received == socket.localAddress })
+        socket.close()
+    }
+
+    @Test("A datagram that cannot be sent is counted, and its error told once")
+    func unreachable() async throws {
+        let socket = try DatagramSocket.bind(to: loopback)
+        var errors: [NetworkError] = []
+        socket.onError = { errors.append($0) }
+        let tooLarge = [UInt8](repeating: 0, count: 70_000)
+        for _ in 0..<3 { #expect(!socket.send(tooLarge, to: socket.localAddress)) }
+        // A loopback source cannot reach another network: the system says that it is invalid.
+        for _ in 0..<3 { #expect(!socket.send([1], to: NodeAddress(192, 0, 2, 1, port: 9))) }
+        #expect(socket.counters.sendsFailed == 6)
+        #expect(errors.count == 2)
+        var echoed = false
+        socket.onDatagram = { _, _ in echoed = true }
+        socket.send([1], to: socket.localAddress)
+        #expect(await Loop.until { echoed })
+        socket.close()
+    }
+
+    @Test("An endpoint has one port for both protocols, which nobody else can bind")
+    func endpoint() async throws {
+        let endpoint = try MeshEndpoint.bind(loopback, preamble: preamble)
+        #expect(endpoint.address.port != 0)
+        #expect(endpoint.datagrams.localAddress == endpoint.address)
+        #expect(endpoint.listener.localAddress == endpoint.address)
+        #expect(throws: NetworkError.self) {
+            try MeshEndpoint.bind(endpoint.address, preamble: preamble)
+        }
+        endpoint.close()
+        // The port is free again once the handles are closed.
+        var again: MeshEndpoint?
+        #expect(
+            await Loop.until {
+                again = try? MeshEndpoint.bind(endpoint.address, preamble: preamble)
+                return again != nil
+            })
+        again?.close()
+    }
+
+    @Test("A Unix socket is its owner's only, replaces a stale file, and respects a live one")
+    func socketFile() async throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/meshd-\(UUID())"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/control.sock"
+        try leaveStaleSocket(at: path)
+        let listener = try StreamListener.listen(atSocketFile: path, preamble: preamble)
+        var information = stat()
+        #expect(stat(path, &information) == 0 && information.st_mode & 0o777 == 0o600)
+
+        let error = #expect(throws: NetworkError.self) {
+            try StreamListener.listen(atSocketFile: path, preamble: preamble)
+        }
+        #expect(error?.isAddressInUse == true)
+
+        var frames: [[UInt8]] = []
+        listener.onConnection = { server in
+            server.onFrame = { kind, payload in server.send(kind: kind, payload: payload + [0]) }
+        }
+        let client = StreamConnection.connect(toSocketFile: path, preamble: preamble)
+        client.onFrame = { frames.append($1) }
+        client.send(kind: 1, payload: [5])
+        #expect(await Loop.until { frames == [[5, 0]] })
+        client.abort()
+        listener.close()
+        #expect(await Loop.until { access(path, F_OK) != 0 })
+    }
+
+    @Test("A file that is no socket is never removed, a long path is refused, nobody is reported")
+    func socketFileErrors() async throws {
+        let path = FileManager.default.temporaryDirectory.path + "/meshd-\(UUID())"
+        try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        #expect(throws: NetworkError.self) {
+            try StreamListener.listen(atSocketFile: path, preamble: preamble)
+        }
+        #expect(access(path, F_OK) == 0)
+        let long = "/tmp/" + String(repeating: "x", count: 200)
+        #expect(throws: NetworkError.self) {
+            try StreamListener.listen(atSocketFile: long, preamble: preamble)
+        }
+        for missing in [path + "-missing", long] {
+            var end: StreamCloseReason?
+            let connection = StreamConnection.connect(toSocketFile: missing, preamble: preamble)
+            connection.onClose = { end = $0 }
+            #expect(await Loop.until { end != nil })
+            guard case .connectFailed = end else {
+                Issue.record("\(String(describing: end))")
+                return
+            }
+        }
+    }
+
+    /// What a killed daemon leaves: a socket file that nobody listens at.
+    private func leaveStaleSocket(at path: String) throws {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let code = withUnsafePointer(to: address) {
+            bind(
+                descriptor, UnsafeRawPointer($0).assumingMemoryBound(to: sockaddr.self),
+                socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
+        try check(code == 0 ? 0 : -errno, "bind")
+    }
+}
