@@ -2,7 +2,7 @@
 
 import Foundation
 public import MeshCore
-public import Tracer
+import Tracer
 
 /// Why a daemon could not be asked.
 public enum ControlError: Error, Sendable, CustomStringConvertible {

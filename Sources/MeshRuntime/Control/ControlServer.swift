@@ -2,9 +2,11 @@
 
 import Dispatch
 import Foundation
+import Gossip
 import MeshCore
 import MeshNode
 import Tracer
+import WorkStealing
 
 /// Serves the commands of this machine's users.
 @EventLoop
@@ -17,7 +19,7 @@ public final class ControlServer {
     public init(runtime: NodeRuntime) throws {
         self.runtime = runtime
         listener = try StreamListener.listen(
-            onSocketFile: StateFolder.controlSocket(inState: runtime.state.path),
+            atSocketFile: StateFolder.controlSocket(inState: runtime.state.path),
             preamble: MeshProtocol.controlPreamble, limits: StreamLimits())
         listener.onConnection = { [weak self] stream in
             guard let self else { return }

@@ -1,8 +1,8 @@
 // The processor as a device: threads that render one unit after another.
 
 import Foundation
-package import MeshCore
-package import Tracer
+import MeshCore
+import Tracer
 
 /// What a device says of itself.
 public struct DeviceInfo: Hashable, Sendable, Codable {

@@ -53,7 +53,7 @@ extension NodeRuntime {
             id: "\(identity.node)", name: configuration.name,
             devices: [.processor(threads: threads)],
             samples: counted.samples, units: counted.units,
-            stealsAsked: statistics.stealsAsked, stealsGranted: statistics.stealsGranted,
+            stealsAsked: statistics.stealsAsked, stealsGranted: statistics.stealsWon,
             stealsRefused: statistics.stealsRefused,
             bytesSent: counted.bytesSent, bytesReceived: counted.bytesReceived,
             samplesPerSecond: perThread * Double(threads),
@@ -117,7 +117,7 @@ enum ProcessMemory {
     /// The most this process has had in memory, bytes.
     static var peakBytes: Int {
         var usage = rusage()
-        getrusage(__rusage_who_t(rawValue: 0), &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return usage.ru_maxrss * 1_024
     }
 }

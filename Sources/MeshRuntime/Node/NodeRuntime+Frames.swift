@@ -1,7 +1,8 @@
 // The frames of a node: preparing their scenes, giving their units to the device, performing
 // what the machine wants done with their films.
 
-import Foundation
+import Gossip
+import Logging
 import MeshCore
 import MeshNode
 import Tracer
@@ -140,21 +141,25 @@ extension NodeRuntime {
     // MARK: - Devices
 
     /// Gives the device units until each thread has one to render and one to go on with.
-    func feedDevice() {
-        guard let device else { return }
+    /// - Returns: whether it took any.
+    func feedDevice() -> Bool {
+        guard let device else { return false }
+        var hasTaken = false
         while unitsInFlight < 2 * configuration.threads,
             let (frame, unit) = node.takeUnit(at: EventLoop.now)
         {
             guard let driver = frames[frame], let prepared = driver.prepared else {
                 node.returnUnit(unit, of: frame, at: EventLoop.now)
-                return
+                return hasTaken
             }
+            hasTaken = true
             unitsInFlight += 1
             device.render(
                 UnitOrder(
                     frame: frame, unit: unit, scene: prepared.scene,
                     workSpace: driver.workSpace))
         }
+        return hasTaken
     }
 
     func rendered(_ result: UnitResult) {

@@ -1,6 +1,7 @@
 // What comes in from the network and where it goes.
 
 import Gossip
+import Logging
 import MeshCore
 import MeshNode
 import MeshWire

@@ -3,17 +3,17 @@
 // of their own and come back to it.
 
 import Foundation
-package import Gossip
+import Gossip
 public import Logging
 public import MeshCore
-package import MeshNode
+import MeshNode
 import MeshWire
 import Tracer
 import WorkStealing
 
 /// How a node is to run.
 public struct NodeConfiguration: Sendable {
-    /// What people call this node; the host's name by default.
+    /// What people call this node.
     public var name: String
     /// Where to listen, UDP and TCP; port 0 for any.
     public var listen: NodeAddress
@@ -25,10 +25,8 @@ public struct NodeConfiguration: Sendable {
     public var niceness: Int32
 
     public init(
-        name: String = ProcessInfo.processInfo.hostName,
-        listen: NodeAddress = .any(port: MeshProtocol.defaultPort),
-        threads: Int = ProcessInfo.processInfo.activeProcessorCount,
-        peers: [NodeAddress] = [], usesDiscovery: Bool = true, niceness: Int32 = 10
+        name: String, listen: NodeAddress, threads: Int, peers: [NodeAddress] = [],
+        usesDiscovery: Bool = true, niceness: Int32 = 10
     ) {
         self.name = name
         self.listen = listen
@@ -114,7 +112,7 @@ public final class NodeRuntime {
     private static func reachable(_ bound: NodeAddress) -> NodeAddress {
         guard bound.isUnspecified else { return bound }
         let local = (try? LocalInterfaces.addresses()) ?? []
-        return local.first?.with(port: bound.port) ?? .loopback(port: bound.port)
+        return local.first?.with(port: bound.port) ?? NodeAddress(127, 0, 0, 1, port: bound.port)
     }
 
     private func start() {
@@ -151,11 +149,24 @@ public final class NodeRuntime {
         self.discovery = discovery
     }
 
-    /// Leaves the mesh and lets everything go. The node is of no use afterwards.
-    public func stop() {
+    /// Leaves the mesh, waits until that is said, and lets everything go. The node is of no use
+    /// afterwards.
+    public func stop() async {
         guard !isStopped else { return }
         node.leave(at: EventLoop.now)
         drive()
+        let limit = EventLoop.now + Self.farewellLimit
+        while !node.mayStop, EventLoop.now < limit {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        close()
+    }
+
+    /// How long a node that leaves may take to say so.
+    private static let farewellLimit = Duration.seconds(1)
+
+    private func close() {
+        guard !isStopped else { return }
         isStopped = true
         for session in sessions.values { session.end(reason: "the node stops") }
         for driver in frames.values { driver.close() }
@@ -180,8 +191,8 @@ public final class NodeRuntime {
         if node.nextDeadline <= now { node.tick(at: now) }
         repeat {
             while let directive = node.nextDirective() { perform(directive) }
-            feedDevice()
-        } while node.hasDirectives
+        } while feedDevice()
+        while let directive = node.nextDirective() { perform(directive) }
         isDriving = false
         timer?.start(at: node.nextDeadline)
     }
@@ -198,9 +209,6 @@ public final class NodeRuntime {
         for session in sessions.values { session.tick() }
     }
     private var rememberedPeers: [NodeAddress] = []
-
-    /// The mesh as this node sees it.
-    public var members: [NodeStatus] { node.members }
 
     func notice(_ line: String) {
         logger.info("\(line)")

@@ -1,8 +1,8 @@
 // A frame as its originator's user sees it: progress, pictures, and the end.
 
-import MeshCore
+public import MeshCore
 import MeshNode
-public import Tracer
+import Tracer
 import WorkStealing
 
 /// One frame that was submitted here, until its user has the result.

@@ -1,8 +1,8 @@
 // A frame on this machine alone: no node, no sockets, no rounds. The yardstick for what the mesh
 // costs, and for the film that every mesh must make.
 
-import MeshCore
-public import Tracer
+public import MeshCore
+import Tracer
 
 /// Renders one frame with this process's threads.
 @EventLoop

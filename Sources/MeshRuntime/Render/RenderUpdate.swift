@@ -1,7 +1,7 @@
 // What a user hears of a frame while it renders: the same whether it renders here alone, on a
 // mesh this process has joined, or through the daemon of this machine.
 
-public import MeshCore
+import MeshCore
 public import Tracer
 
 /// How far a frame is.
