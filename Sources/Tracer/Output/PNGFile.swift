@@ -50,7 +50,8 @@ enum PNGFile {
     /// Sets each attribute as an uncompressed UTF-8 text; its C strings are added to `strings`.
     private static func setText(
         _ attributes: [PictureAttribute], _ context: OpaquePointer,
-        _ strings: inout [UnsafeMutablePointer<CChar>], _ check: (Int32, String) throws(OutputError) -> Void
+        _ strings: inout [UnsafeMutablePointer<CChar>],
+        _ check: (Int32, String) throws(OutputError) -> Void
     ) throws(OutputError) {
         guard !attributes.isEmpty else { return }
         func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
