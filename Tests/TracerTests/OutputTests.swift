@@ -75,7 +75,7 @@ struct OutputTests {
             #expect(read.channels[name] == expected, "channel \(name)")
             #expect(read.types[name] == (plane == .depth ? EXR_PIXEL_FLOAT : EXR_PIXEL_HALF))
         }
-        #expect(read.channels["samples"] == image.samples.map(Float.init))
+        #expect(read.channels["samples"] == image.samples.map { Float($0) })
         #expect(read.types["samples"] == EXR_PIXEL_UINT)
         #expect(Set(image.samples) == [0, 1, 2])
     }

@@ -50,7 +50,8 @@ struct OutputViewTransformTests {
     @Test("No value traps or leaves the screen's range", arguments: ViewTransform.Look.allCases)
     func anyValue(look: ViewTransform.Look) {
         let values: [Float] = [
-            0, -1, Float.leastNonzeroMagnitude, 1e38, .infinity, -.infinity, .nan, .greatestFiniteMagnitude,
+            0, -1, Float.leastNonzeroMagnitude, 1e38, .infinity, -.infinity, .nan,
+            .greatestFiniteMagnitude,
         ]
         for red in values {
             for green in values {

@@ -7,7 +7,7 @@ public import MeshCore
 /// Sums of samples over the touched tiles of one frame, with the coverage of the units in them.
 ///
 /// A value: a copy shares its tiles until one of the two changes, and then only the tiles that
-/// change are copied, so a snapshot for a viewer or a seal costs 40 bytes a tile. A touched tile
+/// change are copied, so a snapshot for a viewer or a seal costs 32 bytes a tile. A touched tile
 /// takes 60 bytes a pixel, an untouched one nothing.
 public struct Film: Equatable, Sendable {
     /// The frame that the film belongs to.

@@ -9,8 +9,8 @@ public import MeshCore
 /// varint, the bit width w of the largest difference (one byte, 0 … 64, at most 32 in narrow
 /// planes), then the differences, w bits each, lowest bits first, padded to a whole byte.
 extension FilmTile {
-    /// Values in a block: small enough to follow the image, large enough that its 3 to 11 bytes
-    /// of head don't matter (measured against 64 and 1,024).
+    /// Values in a block: few enough to follow the image, enough that its head of 2 to 11 bytes
+    /// costs little (DESIGN.md §5).
     static let packedBlock = 256
 
     /// The most bytes that a tile of so many pixels can take.
