@@ -137,6 +137,21 @@ struct SocketTests {
         }
     }
 
+    @Test("A peer is found by name or address; a bad one is told")
+    func names() async {
+        let questions: [(String, NodeAddress?)] = [
+            ("localhost:80", NodeAddress(127, 0, 0, 1, port: 80)),
+            ("10.1.2.3:4", NodeAddress(10, 1, 2, 3, port: 4)),
+            ("nobody.invalid:80", nil), ("host", nil), ("host:0", nil), (":80", nil),
+        ]
+        for (peer, expected) in questions {
+            var answer: Result<[NodeAddress], NetworkError>?
+            HostResolver.resolve(peer) { answer = $0 }
+            #expect(await Loop.until { answer != nil })
+            #expect((try? answer?.get())?.first == expected, "\(peer)")
+        }
+    }
+
     /// What a killed daemon leaves: a socket file that nobody listens at.
     private func leaveStaleSocket(at path: String) throws {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)

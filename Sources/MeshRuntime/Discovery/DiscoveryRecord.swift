@@ -1,0 +1,100 @@
+// What a node says of itself by mDNS (RFC 6763): a service of the type `_meshd._tcp` whose TXT
+// strings name the node. It is a hint where to knock, never a proof of identity: whoever answers
+// there must know the mesh's key. Sans-I/O.
+
+public import MeshCore
+
+/// A node as it is published.
+public struct DiscoveryRecord: Hashable, Sendable {
+    /// The DNS-SD type of the service.
+    static let serviceType = "_meshd._tcp"
+    /// The most bytes of an instance name (RFC 6763 §4.1.1).
+    static let nameBytesMax = 63
+
+    public let node: NodeID
+    public let boot: UInt64
+    /// The major version of the protocol.
+    public let protocolVersion: UInt16
+    /// What people see in a service browser; renamed when it is taken.
+    public let instanceName: String
+    /// Where the node listens. An unspecified host means all addresses of the machine.
+    public let address: NodeAddress
+
+    /// A name longer than DNS-SD allows is cut; an empty one becomes the node's identity.
+    public init(
+        node: NodeID, boot: UInt64, protocolVersion: UInt16, instanceName: String,
+        address: NodeAddress
+    ) {
+        self.node = node
+        self.boot = boot
+        self.protocolVersion = protocolVersion
+        var name = instanceName.filter { $0 != "\0" && !$0.isNewline }
+        while name.utf8.count > Self.nameBytesMax { name.removeLast() }
+        self.instanceName = name.isEmpty ? "\(node)" : name
+        self.address = address
+    }
+
+    /// The TXT strings; together far below what fits a packet.
+    var text: [String] { ["id=\(node)", "v=\(protocolVersion)", "boot=\(boot)"] }
+
+    /// Finds the node's identity in a service's TXT strings; nil when it is not one of ours.
+    static func node(inText text: [String]) -> NodeID? {
+        text.lazy.filter { $0.hasPrefix("id=") }.first.flatMap { NodeID(String($0.dropFirst(3))) }
+    }
+}
+
+/// A service as one interface shows it: the same node has several.
+struct ServiceKey: Hashable, Sendable {
+    let interface: Int32
+    let name: String
+}
+
+/// The nodes behind the services seen: one per identity, with all its addresses.
+struct DiscoveredNodes {
+    /// The most services remembered; a network that shows more is not a mesh but an attack.
+    static let servicesMax = 8_192
+
+    private let ownNode: NodeID
+    private var services: [ServiceKey: (node: NodeID, address: NodeAddress)] = [:]
+    private var addresses: [NodeID: [NodeAddress]] = [:]
+
+    init(ownNode: NodeID) { self.ownNode = ownNode }
+
+    /// A service was resolved.
+    /// - Returns: the node's addresses when they have changed, those that other machines can use
+    ///   first.
+    mutating func appeared(
+        _ key: ServiceKey, node: NodeID, address: NodeAddress
+    ) -> [NodeAddress]? {
+        guard node != ownNode, services[key] != nil || services.count < Self.servicesMax else {
+            return nil
+        }
+        services[key] = (node, address)
+        return refresh(node)
+    }
+
+    /// A service has gone.
+    /// - Returns: the node when this was its last service.
+    mutating func vanished(_ key: ServiceKey) -> NodeID? {
+        guard let node = services.removeValue(forKey: key)?.node else { return nil }
+        _ = refresh(node)
+        return addresses[node] == nil ? node : nil
+    }
+
+    /// Forgets everything.
+    /// - Returns: the nodes that were known, in order.
+    mutating func removeAll() -> [NodeID] {
+        let nodes = addresses.keys.sorted()
+        services = [:]
+        addresses = [:]
+        return nodes
+    }
+
+    private mutating func refresh(_ node: NodeID) -> [NodeAddress]? {
+        let all = Set(services.values.lazy.filter { $0.node == node }.map(\.address))
+        let sorted = all.sorted { ($0.isLoopback ? 1 : 0, $0) < ($1.isLoopback ? 1 : 0, $1) }
+        guard sorted != addresses[node] ?? [] else { return nil }
+        addresses[node] = sorted.isEmpty ? nil : sorted
+        return sorted
+    }
+}
