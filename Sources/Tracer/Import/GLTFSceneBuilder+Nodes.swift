@@ -216,8 +216,11 @@ extension AffineTransform {
 
     /// Whether volumes stay volumes, with some distance to what Float can't invert.
     var isInvertible: Bool {
-        let determinant = abs(x.crossProduct(y).dotProduct(z))
-        return determinant.isFinite && determinant > 1e-30
+        let (x, y, z) = (SIMD3<Double>(x), SIMD3<Double>(y), SIMD3<Double>(z))
+        let volume =
+            x.x * (y.y * z.z - y.z * z.y) + x.y * (y.z * z.x - y.x * z.z)
+            + x.z * (y.x * z.y - y.y * z.x)
+        return abs(volume) > 1e-30
     }
 
     /// Without scale and shear, as a camera is placed; nil when no axes are left.

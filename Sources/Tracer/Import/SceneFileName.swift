@@ -8,7 +8,8 @@ enum SceneFileName {
     /// The name that `uri`, written in the file `main`, stands for: relative to the same root as
     /// `main`, percent-decoded, without `.` and `..`.
     /// - Throws: ``SceneError/unsupported(file:feature:)`` for a URL with a scheme, and
-    ///   ``SceneError/malformed(file:reason:)`` for a name outside the root.
+    ///   ``SceneError/malformed(file:reason:)`` for a name outside the root, with control
+    ///   characters or of absurd length.
     static func resolve(_ uri: String, beside main: String) throws(SceneError) -> String {
         if let scheme = scheme(of: uri) {
             throw .unsupported(
@@ -32,7 +33,7 @@ enum SceneFileName {
             }
         }
         let name = components.joined(separator: "/")
-        guard !decoded.isEmpty, !name.isEmpty, !name.utf8.contains(0) else {
+        guard !name.isEmpty, printable(decoded) == decoded else {
             throw .malformed(file: main, reason: "'\(printable(uri))' is no file name")
         }
         return name

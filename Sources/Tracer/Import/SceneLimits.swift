@@ -45,7 +45,7 @@ struct Notices {
 
 /// A name from a file as it can stand in a line of text: no control characters, not too long.
 func printable(_ name: String) -> String {
-    let lengthMax = 160
+    let lengthMax = 250
     var result = ""
     for (position, scalar) in name.unicodeScalars.enumerated() {
         if position == lengthMax { return result + "…" }
