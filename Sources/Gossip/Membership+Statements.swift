@@ -185,17 +185,18 @@ extension Membership {
         mentioning mentioned: NodeID? = nil
     ) {
         var message = GossipMessage(sender: participant, body: body)
-        var room = GossipMessage.datagramSizeMax - message.encodedSize
         var updates: [MemberUpdate] = []
         for first in [node, mentioned] {
             guard let first, let update = statement(of: first, withProfile: false),
                 first == mentioned || update.status != .alive
             else { continue }
             updates.append(update)
-            room -= update.encodedSize
         }
-        if !broadcasts.isEmpty { select(&updates, room: room, receiver: node) }
         message.updates = updates
+        if !broadcasts.isEmpty {
+            let room = GossipMessage.datagramSizeMax - message.encodedSize
+            select(&message.updates, room: room, receiver: node)
+        }
         directives.append(.send(message, to: address))
     }
 
@@ -210,7 +211,9 @@ extension Membership {
         var room = room
         var selected: [MemberUpdate] = []
         var misses = 0
+        // Moved out and back in, so that its storage is not copied.
         var queue = broadcasts
+        broadcasts = BroadcastQueue(max: 0)
         queue.select(limit: { $0.isProfileOnly ? profileLimit : statusLimit }) { entry in
             // What goes along anyway counts, and so does what the receiver said itself.
             if mentioned.contains(entry.node) { return .taken }
