@@ -155,3 +155,20 @@ extension SIMDMask<SIMD8<Int32>> {
     @inline(__always)
     var isFull: Bool { bits == 0xff }
 }
+
+// Comparisons of integer lanes with one number: the standard library's are scalar loops, while
+// its comparisons of two vectors are single instructions.
+extension SIMD8<Int32> {
+    @inline(__always)
+    static func .== (a: Self, b: Int32) -> Mask8 { a .== Self(repeating: b) }
+    @inline(__always)
+    static func .!= (a: Self, b: Int32) -> Mask8 { a .!= Self(repeating: b) }
+    @inline(__always)
+    static func .< (a: Self, b: Int32) -> Mask8 { a .< Self(repeating: b) }
+    @inline(__always)
+    static func .> (a: Self, b: Int32) -> Mask8 { a .> Self(repeating: b) }
+    @inline(__always)
+    static func .<= (a: Self, b: Int32) -> Mask8 { a .<= Self(repeating: b) }
+    @inline(__always)
+    static func .>= (a: Self, b: Int32) -> Mask8 { a .>= Self(repeating: b) }
+}

@@ -32,7 +32,9 @@ struct Vector8: Sendable {
         z = value
     }
 
-    static let zero = Vector8(repeating: SIMD3(repeating: 0))
+    /// All components zero. Computed, because a stored one costs an initialisation check a use.
+    @inline(__always)
+    static var zero: Vector8 { Vector8(gray: Float8(repeating: 0)) }
 
     /// The vector of one lane.
     @inline(__always)
