@@ -112,6 +112,7 @@ final class SceneGeometry: Sendable {
                     base[InstanceRow.normals + 3 * column + axis] = vector[axis]
                 }
             }
+            base[InstanceRow.handedness] = transform.determinant < 0 ? -1 : 1
             base[InstanceRow.firstTriangle] = Float(bitPattern: UInt32(first))
         }
         write(.identity, 0, row: 0)

@@ -33,6 +33,8 @@ enum InstanceRow {
     static var normals: Int { 12 }
     /// The number of the mesh's first triangle (bits).
     static var firstTriangle: Int { 21 }
+    /// −1 where the transform mirrors, else 1.
+    static var handedness: Int { 22 }
 }
 
 /// A row of the material table.
