@@ -33,8 +33,8 @@ struct ShadingSequenceTests {
             for a in 0...k {
                 var boxes = [Int](repeating: 0, count: 1 << k)
                 for (x, y) in run {
-                    boxes[Int(x >> (24 - UInt32(a))) << (k - a) | Int(y >> (24 - UInt32(k - a)))]
-                        += 1
+                    boxes[Int(x >> (24 - UInt32(a))) << (k - a) | Int(y >> (24 - UInt32(k - a)))] +=
+                        1
                 }
                 #expect(boxes.allSatisfy { $0 == 1 }, "k \(k), 2^\(a) columns")
             }

@@ -85,6 +85,14 @@ CTRACER_INLINE ctracer_int8 ctracer_reverse_bits(ctracer_int8 a) {
     return (ctracer_int8)_mm256_shuffle_epi8(_mm256_or_si256(lower, upper), swap);
 }
 
+/// The upper halves of the products of unsigned lanes.
+CTRACER_INLINE ctracer_int8 ctracer_multiply_high(ctracer_int8 a, ctracer_int8 b) {
+    const __m256i even = _mm256_mul_epu32((__m256i)a, (__m256i)b);
+    const __m256i odd = _mm256_mul_epu32(
+        _mm256_srli_epi64((__m256i)a, 32), _mm256_srli_epi64((__m256i)b, 32));
+    return (ctracer_int8)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+}
+
 /// Bit i is lane i of the mask.
 CTRACER_INLINE int32_t ctracer_mask_bits(ctracer_int8 mask) {
     return _mm256_movemask_ps((__m256)mask);

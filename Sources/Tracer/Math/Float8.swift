@@ -102,6 +102,12 @@ func reverseBits(_ a: UInt32x8) -> UInt32x8 {
     ctracer_reverse_bits(a.signed).unsigned
 }
 
+/// The upper halves of the 64-bit products.
+@inline(__always)
+func multiplyHigh(_ a: UInt32x8, _ b: UInt32x8) -> UInt32x8 {
+    ctracer_multiply_high(a.signed, b.signed).unsigned
+}
+
 extension SIMD8<Float> {
     /// The numbers whose IEEE 754 representations are given.
     @inline(__always)

@@ -12,7 +12,7 @@
 // 2D Sobol Sequence Fast, Elegant, and Compact, EGSR 2024).
 //
 // API: `PixelSequence8(pixel:sample:seed:)` once per eight paths (two words a lane, to be kept or
-// made again); then `pair(block)`, `quad(block)` = blocks b and b + 1, `value(block)`. Blocks are
+// made again); then `pair(block)`, `pairBits(block)`, `quad(block)` = blocks b and b + 1, `value(block)`. Blocks are
 // numbered by the caller: another number, an independent pattern.
 
 /// The sequences of eight pixels, each at one sample.
@@ -35,6 +35,13 @@ struct PixelSequence8: Sendable {
     /// Two numbers in `0 ..< 1` that stratify jointly over a pixel's samples.
     @inline(__always)
     func pair(_ block: UInt32) -> (x: Float8, y: Float8) {
+        let (x, y) = pairBits(block)
+        return (Float8(unitFrom: x), Float8(unitFrom: y))
+    }
+
+    /// The same two numbers times 2³², with all their digits.
+    @inline(__always)
+    func pairBits(_ block: UInt32) -> (x: UInt32x8, y: UInt32x8) {
         let seed = blockSeed(block)
         // The shuffled index, reversed: read as a fraction it is the first Sobol dimension.
         let reversed = Self.permute(reversedIndex, seed)
@@ -43,7 +50,7 @@ struct PixelSequence8: Sendable {
         // subsets of i's digits, so each digit is handled by one step.
         let x = Self.permute(index, seed &* 0x9e37_79b1 ^ 0x68bc_21eb)
         let y = Self.permute(Self.pascal(index), seed &* 0x85eb_ca77 ^ 0x02e5_be93)
-        return (Float8(unitFrom: reverseBits(x)), Float8(unitFrom: reverseBits(y)))
+        return (reverseBits(x), reverseBits(y))
     }
 
     /// Four numbers in `0 ..< 1`: the pairs of `block` and `block + 1`.
