@@ -116,6 +116,15 @@ struct SlotTable {
     }
 }
 
+extension PixelSequence8 {
+    /// A sequence that was made before, from its two words.
+    @inline(__always)
+    fileprivate init(key: UInt32x8, reversedIndex: UInt32x8) {
+        self.key = key
+        self.reversedIndex = reversedIndex
+    }
+}
+
 extension SlotTable {
     /// Fills the queue and the table with the rays of `samples` for the pixels of `order`; the
     /// slot of a path is its place. Returns how many there are.

@@ -34,13 +34,14 @@ struct ClosestHits {
     /// Camera rays: neighbours in a queue are neighbours in the image, so packets of sixteen with
     /// Embree's coherent traversal are the fastest (FACTS.md).
     func traceCoherent(_ paths: PathQueue, count: Int, into hits: HitQueue) {
-        let flagged = UnsafeMutableRawPointer(packet).assumingMemoryBound(to: RTCRayHit16.self)
+        // The packets' types are aligned beyond what Swift imports.
+        let rays = OpaquePointer(packet)
         prepare(width: 16)
         var index = 0
         while index < count {
             fill(paths, index, width: 16, lane: 0)
             fill(paths, index + 8, width: 16, lane: 8)
-            withActive(count - index) { rtcIntersect16($0, scene, coherentContext, flagged) }
+            withActive(count - index) { rtcIntersect16($0, scene, coherentContext, rays) }
             take(hits, index, width: 16, lane: 0)
             take(hits, index + 8, width: 16, lane: 8)
             index += 16
@@ -49,12 +50,12 @@ struct ClosestHits {
 
     /// Scattered rays: packets of eight; the coherent flag would double their time.
     func traceScattered(_ paths: PathQueue, count: Int, into hits: HitQueue) {
-        let plain = UnsafeMutableRawPointer(packet).assumingMemoryBound(to: RTCRayHit8.self)
+        let rays = OpaquePointer(packet)
         prepare(width: 8)
         var index = 0
         while index < count {
             fill(paths, index, width: 8, lane: 0)
-            withActive(count - index) { rtcIntersect8($0, scene, context, plain) }
+            withActive(count - index) { rtcIntersect8($0, scene, context, rays) }
             take(hits, index, width: 8, lane: 0)
             index += 8
         }

@@ -130,9 +130,11 @@ extension KernelScene {
             let texel = textures.data(normalSlot, point.s, point.t).color
             let scale = gather(materials + MaterialRow.normalScale, place)
             let frame = tangents(hit, point, normal: normal)
-            let mapped =
-                frame.tangent * ((texel.x * 2 - 1) * scale)
-                + frame.bitangent * ((texel.y * 2 - 1) * scale) + normal * (texel.z * 2 - 1)
+            let along: Float8 = (texel.x * 2 - 1) * scale
+            let across: Float8 = (texel.y * 2 - 1) * scale
+            let outward: Float8 = texel.z * 2 - 1
+            let tilt = frame.tangent * along + frame.bitangent * across
+            let mapped = tilt + normal * outward
             let length = mapped.lengthSquared
             let unit = mapped * (1 / squareRoot(length))
             normal = select(hasMap .& (length .> 0), unit, normal)
