@@ -49,12 +49,16 @@ struct ClosestHits {
     }
 
     /// Scattered rays: packets of eight; the coherent flag would double their time.
-    func traceScattered(_ paths: PathQueue, count: Int, into hits: HitQueue) {
+    /// - Parameter far: where the rays end; nil for rays without end.
+    func traceScattered(
+        _ paths: PathQueue, count: Int, into hits: HitQueue, far: UnsafePointer<Float>? = nil
+    ) {
         let rays = OpaquePointer(packet)
         prepare(width: 8)
         var index = 0
         while index < count {
             fill(paths, index, width: 8, lane: 0)
+            if let far { store8(packet, Self.far * 8, load8(far, index)) }
             withActive(count - index) { rtcIntersect8($0, scene, context, rays) }
             take(hits, index, width: 8, lane: 0)
             index += 8

@@ -98,6 +98,16 @@ struct ShadowQueue {
 
     static func memorySize(capacity: Int) -> Int { 11 * (capacity + 64) }
 
+    @inline(__always)
+    func origin(_ index: Int) -> Vector8 {
+        Vector8(load8(originX, index), load8(originY, index), load8(originZ, index))
+    }
+
+    @inline(__always)
+    func direction(_ index: Int) -> Vector8 {
+        Vector8(load8(directionX, index), load8(directionY, index), load8(directionZ, index))
+    }
+
     init(memory: UnsafeMutablePointer<Float>, capacity: Int) {
         func array(_ index: Int) -> UnsafeMutablePointer<Float> { memory + index * (capacity + 64) }
         (originX, originY, originZ) = (array(0), array(1), array(2))

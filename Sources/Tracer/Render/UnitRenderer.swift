@@ -18,6 +18,8 @@ public final class UnitRenderer {
     private let closestHits: ClosestHits
     private let occlusion: Occlusion
     private let scatter: Scatter
+    /// Nil in scenes that let no ray through.
+    private let transparency: Transparency?
     private var order: PixelOrder?
 
     /// Rays traced so far, camera rays included.
@@ -35,12 +37,16 @@ public final class UnitRenderer {
         self.workSpace = workSpace
         let side = workSpace.grid.tileSize
         let capacity = side * side * Self.samplesPerWave
+        let kernel = scene.kernel
+        let hasTransparency = kernel.features.hasTransparency
         let queueSize = PathQueue.memorySize(capacity: capacity)
         let sizes = [
             SlotTable.memorySize(capacity: capacity), queueSize, queueSize,
             HitQueue.memorySize(capacity: capacity),
             // A vertex can send two: to a light and, at the end, along the last direction.
             ShadowQueue.memorySize(capacity: 2 * capacity), ClosestHits.packetSize, 64,
+            hasTransparency ? PathQueue.memorySize(capacity: 2 * capacity) : 0,
+            hasTransparency ? HitQueue.memorySize(capacity: 2 * capacity) : 0,
         ].map { ($0 + 15) / 16 * 16 }
         memory = AlignedBuffer(count: sizes.reduce(0, +))
         var next = memory.base
@@ -61,16 +67,21 @@ public final class UnitRenderer {
         rtcInitIntersectContext(contexts.base)
         rtcInitIntersectContext(contexts.base + 1)
         contexts.base[1].flags = RTC_INTERSECT_CONTEXT_FLAG_COHERENT
-        let kernel = scene.kernel
         closestHits = ClosestHits(
             scene: scene.geometry.embree.handle,
             instances: kernel.features.hasInstances ? kernel.instances : nil,
-            hasNear: kernel.features.hasTransparency, packet: parts[5],
+            hasNear: hasTransparency, packet: parts[5],
             context: contexts.base, coherentContext: contexts.base + 1)
         occlusion = Occlusion(
             scene: scene.geometry.embree.handle, rays: rays.base, context: contexts.base)
         scatter = Scatter(
             scene: kernel, slots: slots, hits: hits, shadows: shadows, scratch: parts[6])
+        transparency =
+            hasTransparency
+            ? Transparency(
+                scene: kernel, slots: slots, closestHits: closestHits,
+                passing: PathQueue(memory: parts[7], capacity: 2 * capacity),
+                passingHits: HitQueue(memory: parts[8], capacity: 2 * capacity)) : nil
     }
 
     /// The sums over exactly the unit's samples.
@@ -102,11 +113,16 @@ public final class UnitRenderer {
             } else {
                 closestHits.traceScattered(paths, count: count, into: hits)
             }
+            transparency?.resolve(paths, count: count, hits: hits, depth: depth)
             let counts =
                 scene.kernel.features.hasDetail
                 ? scatter.run(DetailedScene.self, paths, count: count, into: next, depth: depth)
                 : scatter.run(PlainScene.self, paths, count: count, into: next, depth: depth)
-            occlusion.resolve(shadows, count: counts.shadows, into: slots.radiance)
+            if let transparency {
+                transparency.resolve(shadows, count: counts.shadows, into: slots.radiance)
+            } else {
+                occlusion.resolve(shadows, count: counts.shadows, into: slots.radiance)
+            }
             raysTraced.closestHit += count
             raysTraced.shadow += counts.shadows
             count = counts.paths
