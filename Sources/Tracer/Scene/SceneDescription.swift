@@ -92,6 +92,8 @@ public struct Material: Sendable {
     public var metallicRoughnessTexture: TextureReference?
     public var normalTexture: TextureReference?
     public var normalScale: Float = 1
+    /// Scales the reflectance of a dielectric's specular layer (KHR_materials_specular), 0 … 1.
+    public var specular: Float = 1
     /// Radiance with KHR_materials_emissive_strength already multiplied in.
     public var emissive: SIMD3<Float> = [0, 0, 0]
     public var emissiveTexture: TextureReference?
