@@ -1,0 +1,184 @@
+// Reads a film's stream from pieces of any size, as they come from a connection. Nothing in the
+// bytes is believed: what a stream may contain follows from the frame, which this node knows.
+
+public import MeshCore
+
+/// An incremental reader of the format of ``FilmStream``.
+///
+///     head ──► tile ──► end
+///      │        │ ▲│
+///      │        └─┘│
+///      └──► failed ◄┘
+public struct FilmStreamDecoder: Sendable {
+    /// One tile of the stream.
+    public struct Tile: Sendable {
+        /// The tile's index in the frame.
+        public let index: Int
+        public let sums: FilmTile
+    }
+
+    private enum State {
+        case head, tile, end
+        case failed(MalformedBytes)
+    }
+
+    /// The frame whose films are accepted.
+    public let workSpace: WorkSpace
+    /// The units in the stream; nil until its head is there.
+    public private(set) var coverage: IntervalSet?
+    private var state = State.head
+    private var demanded: [Bool] = []
+    private var previous = -1
+    /// Bytes that are not read yet: never more than one piece, one tile or one head.
+    private var pending: [UInt8] = []
+
+    public init(workSpace: WorkSpace) { self.workSpace = workSpace }
+
+    /// Whether the whole stream was read.
+    public var isComplete: Bool { if case .end = state { true } else { false } }
+
+    /// Reads a piece of the stream.
+    /// - Returns: the tiles that it completes, ascending.
+    /// - Throws: ``MalformedBytes`` for anything that is not a film of this frame; each later call
+    ///   throws it again.
+    public mutating func read(_ piece: UnsafeRawBufferPointer) throws(MalformedBytes) -> [Tile] {
+        pending.append(contentsOf: piece)
+        return try readPending()
+    }
+
+    /// Reads a piece of the stream, as the other `read`.
+    public mutating func read(_ piece: [UInt8]) throws(MalformedBytes) -> [Tile] {
+        pending.append(contentsOf: piece)
+        return try readPending()
+    }
+
+    private mutating func readPending() throws(MalformedBytes) -> [Tile] {
+        var tiles: [Tile] = []
+        var offset = 0
+        do throws(MalformedBytes) {
+            while try step(&offset, &tiles) {}
+        } catch {
+            state = .failed(error)
+            pending = []
+            throw error
+        }
+        pending.removeFirst(offset)
+        return tiles
+    }
+
+    /// Says that no more bytes come.
+    /// - Throws: ``MalformedBytes/truncated`` when the stream is not complete.
+    public mutating func finish() throws(MalformedBytes) {
+        switch state {
+        case .end: return
+        case .failed(let error): throw error
+        case .head, .tile:
+            state = .failed(.truncated)
+            throw .truncated
+        }
+    }
+
+    /// Reads one element; false when its bytes are not all there.
+    private mutating func step(
+        _ offset: inout Int, _ tiles: inout [Tile]
+    ) throws(MalformedBytes) -> Bool {
+        switch state {
+        case .head: return try readHead(&offset)
+        case .tile: return try readTile(&offset, &tiles)
+        case .end:
+            guard offset == pending.count else { throw .invalid("bytes after a film's end") }
+            return false
+        case .failed(let error): throw error
+        }
+    }
+
+    private mutating func readHead(_ offset: inout Int) throws(MalformedBytes) -> Bool {
+        let magic = FilmStream.magic
+        let seen = min(magic.count, pending.count)
+        guard pending[..<seen].elementsEqual(magic[..<seen]) else {
+            throw .invalid("start of a film's stream")
+        }
+        guard pending.count >= magic.count + 4 else { return false }
+        let length = length(at: magic.count)
+        guard length <= FilmStream.headSizeMax else { throw .invalid("length of a film's head") }
+        let end = magic.count + 4 + length
+        guard pending.count >= end else { return false }
+        var reader = ByteReader(Array(pending[(magic.count + 4)..<end]))
+        let grid = workSpace.grid
+        for expected in [grid.width, grid.height, grid.tileSize, workSpace.samplesPerPixel] {
+            guard try reader.readVarint() == UInt64(expected) else {
+                throw .invalid("film: it belongs to another frame")
+            }
+        }
+        let coverage = try IntervalSet(from: &reader)
+        guard reader.remaining == 0 else { throw .invalid("length of a film's head") }
+        guard coverage.upperBound <= workSpace.count else {
+            throw .invalid("coverage: it leaves the frame")
+        }
+        demanded = workSpace.touchedTiles(of: coverage)
+        self.coverage = coverage
+        offset = end
+        state = .tile
+        return true
+    }
+
+    private mutating func readTile(
+        _ offset: inout Int, _ tiles: inout [Tile]
+    ) throws(MalformedBytes) -> Bool {
+        guard let (distance, place) = try readStep(offset) else { return false }
+        guard distance > 0 else {
+            guard !demanded[(previous + 1)...].contains(true) else {
+                throw .invalid("film: a tile of its coverage is missing")
+            }
+            offset = place
+            state = .end
+            return true
+        }
+        guard distance < demanded.count - previous else { throw .invalid("tile index") }
+        let index = previous + distance
+        guard demanded[index] else { throw .invalid("tile without a unit in the coverage") }
+        guard !demanded[(previous + 1)..<index].contains(true) else {
+            throw .invalid("film: a tile of its coverage is missing")
+        }
+        guard pending.count - place >= 4 else { return false }
+        let pixelCount = workSpace.grid.rectangle(ofTile: index).area
+        let length = length(at: place)
+        guard length <= FilmTile.packedSizeMax(pixelCount: pixelCount) else {
+            throw .invalid("length of a packed tile")
+        }
+        let start = place + 4
+        guard pending.count - start >= length else { return false }
+        let result: Result<FilmTile, MalformedBytes> = pending.withUnsafeBytes { bytes in
+            do throws(MalformedBytes) {
+                let packed = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + length)])
+                return .success(try FilmTile.unpack(filling: packed, pixelCount: pixelCount))
+            } catch {
+                return .failure(error)
+            }
+        }
+        tiles.append(Tile(index: index, sums: try result.get()))
+        previous = index
+        offset = start + length
+        return true
+    }
+
+    /// The varint at an offset, with the offset behind it; nil when it is not all there.
+    private func readStep(
+        _ offset: Int
+    ) throws(MalformedBytes) -> (distance: Int, place: Int)? {
+        var distance = 0
+        // A tile index has at most 28 bits.
+        for digit in 0..<5 {
+            guard offset + digit < pending.count else { return nil }
+            let byte = pending[offset + digit]
+            distance |= Int(byte & 0x7f) << (7 * digit)
+            if byte < 0x80 { return (distance, offset + digit + 1) }
+        }
+        throw .invalid("tile index")
+    }
+
+    /// The UInt32 at a place that is there.
+    private func length(at place: Int) -> Int {
+        (0..<4).reduce(0) { $0 | Int(pending[place + $1]) << (8 * $1) }
+    }
+}

@@ -1,0 +1,130 @@
+// Packing is exact for every value, and bytes from outside never trap.
+
+import MeshCore
+import Testing
+
+@testable import Tracer
+
+@Suite("Film packing")
+struct FilmPackingTests {
+    /// Packs a tile behind other bytes, checks the bound, and unpacks it again.
+    private func roundTrip(_ tile: FilmTile) throws -> FilmTile {
+        var bytes: [UInt8] = [1, 2, 3]
+        tile.pack(into: &bytes)
+        #expect(bytes.prefix(3) == [1, 2, 3])
+        #expect(bytes.count - 3 <= FilmTile.packedSizeMax(pixelCount: tile.pixelCount))
+        return try FilmTile.unpack(from: Array(bytes.dropFirst(3)), pixelCount: tile.pixelCount)
+    }
+
+    @Test(
+        "A tile of any number of pixels comes back as it was", arguments: [1, 7, 255, 256, 1_024])
+    func sizes(pixels: Int) throws {
+        var random = RandomNumbers(seed: UInt64(pixels))
+        for _ in 0..<5 {
+            let tile = randomTile(pixels: pixels, from: &random)
+            #expect(try roundTrip(tile) == tile)
+        }
+    }
+
+    @Test("Every bit width comes back as it was", arguments: 0...64)
+    func widths(width: Int) throws {
+        var random = RandomNumbers(seed: 100 + UInt64(width))
+        var tile = FilmTile(pixelCount: 300)
+        for index in tile.wide.indices {
+            let bits = width == 0 ? 0 : random.next() >> UInt64(64 - width)
+            tile.wide[index] = Int64(bitPattern: bits) &- 12_345
+        }
+        for index in tile.narrow.indices {
+            let bits = width == 0 ? 0 : random.next() >> UInt64(64 - min(width, 32))
+            tile.narrow[index] = Int32(truncatingIfNeeded: bits) &+ 54_321
+        }
+        tile.nonFiniteSamples = -Int64(width)
+        #expect(try roundTrip(tile) == tile)
+    }
+
+    @Test("The extreme integers come back as they were")
+    func extremes() throws {
+        var tile = FilmTile(pixelCount: 256)
+        let wide: [Int64] = [.min, .max, 0, -1, 1]
+        let narrow: [Int32] = [.min, .max, 0, -1, 1]
+        for index in tile.wide.indices { tile.wide[index] = wide[index % wide.count] }
+        for index in tile.narrow.indices { tile.narrow[index] = narrow[index % narrow.count] }
+        tile.nonFiniteSamples = .min
+        #expect(try roundTrip(tile) == tile)
+    }
+
+    @Test("A plane of equal sums costs two bytes a block, and sums of renders less than float32")
+    func sizeOfPacked() throws {
+        var bytes: [UInt8] = []
+        FilmTile(pixelCount: 1_024).pack(into: &bytes)
+        #expect(bytes.count == 1 + 11 * 4 * 2)
+        // 22 bits of noise a value, as 16 samples of a lit wall give, against 32 of a float.
+        var random = RandomNumbers(seed: 7)
+        var tile = FilmTile(pixelCount: 1_024)
+        for index in tile.wide.indices { tile.wide[index] = 1 << 28 + Int64(random.next() >> 42) }
+        bytes = []
+        tile.pack(into: &bytes)
+        #expect(bytes.count < 4 * 4 * 1_024 * 3 / 4)
+    }
+
+    @Test("The bytes are as documented")
+    func layout() {
+        var tile = FilmTile(pixelCount: 3)
+        tile.wide[0...2] = [-3, -2, 4]
+        tile.nonFiniteSamples = 1
+        var bytes: [UInt8] = []
+        tile.pack(into: &bytes)
+        // Zigzag of 1; minimum −3, width 3, differences 0, 1, 7 as 111 001 000.
+        #expect(bytes.prefix(5) == [2, 5, 3, 0b1100_1000, 0b1])
+        #expect(bytes.dropFirst(5) == ArraySlice(repeating: 0, count: 20))
+    }
+
+    @Test("A packed tile cut anywhere is refused")
+    func truncated() throws {
+        var random = RandomNumbers(seed: 8)
+        let tile = randomTile(pixels: 40, from: &random)
+        var bytes: [UInt8] = []
+        tile.pack(into: &bytes)
+        for length in 0..<bytes.count {
+            #expect(throws: MalformedBytes.truncated) {
+                try FilmTile.unpack(from: Array(bytes.prefix(length)), pixelCount: 40)
+            }
+        }
+        #expect(throws: MalformedBytes.invalid("length of a packed tile")) {
+            try FilmTile.unpack(from: bytes + [0], pixelCount: 40)
+        }
+    }
+
+    @Test("Widths and minima out of bounds are refused")
+    func bounds() {
+        #expect(throws: MalformedBytes.invalid("bit width of a block")) {
+            try FilmTile.unpack(from: [0, 0, 65] + [UInt8](repeating: 0, count: 99), pixelCount: 1)
+        }
+        let zeros = [UInt8](repeating: 0, count: 1 + 2 * 4)
+        #expect(throws: MalformedBytes.invalid("bit width of a block")) {
+            try FilmTile.unpack(
+                from: zeros + [0, 33] + [UInt8](repeating: 0, count: 99), pixelCount: 1)
+        }
+        // The zigzag of 2³¹, which no Int32 holds.
+        let minimum: [UInt8] = [0x80, 0x80, 0x80, 0x80, 0x10]
+        #expect(throws: MalformedBytes.invalid("minimum of a block")) {
+            try FilmTile.unpack(from: zeros + minimum + [0], pixelCount: 1)
+        }
+    }
+
+    @Test("Random bytes never trap", arguments: 1...20)
+    func garbage(seed: UInt64) {
+        var random = RandomNumbers(seed: seed)
+        var refused = 0
+        for _ in 0..<500 {
+            var bytes = [UInt8](repeating: 0, count: random.below(600))
+            for index in bytes.indices {
+                bytes[index] = UInt8(random.below(random.below(3) == 0 ? 256 : 40))
+            }
+            let pixels = 1 + random.below(600)
+            let tile = try? FilmTile.unpack(from: bytes, pixelCount: pixels)
+            if tile == nil { refused += 1 }
+        }
+        #expect(refused > 450)
+    }
+}
