@@ -185,7 +185,7 @@ struct EnvironmentView: @unchecked Sendable {
     func sample(_ u: Float8, _ v: Float8) -> EnvironmentSample8 {
         if isBlack {
             return EnvironmentSample8(
-                direction: Vector8(repeating: [0, 1, 0]), radiance: .zero,
+                direction: Vector8(repeating: SIMD3(0, 1, 0)), radiance: .zero,
                 pdf: Float8(repeating: 0))
         }
         if isConstant { return sampleSphere(u, v) }
@@ -209,7 +209,9 @@ struct EnvironmentView: @unchecked Sendable {
     private static var uniformPdf: Float { 0.25 / IEEEMath.pi }
 
     @inline(__always)
-    private var constant: Vector8 { Vector8(repeating: [pixels[0], pixels[1], pixels[2]]) }
+    private var constant: Vector8 {
+        Vector8(repeating: SIMD3(pixels[0], pixels[1], pixels[2]))
+    }
 
     @inline(__always)
     private func sampleSphere(_ u: Float8, _ v: Float8) -> EnvironmentSample8 {
