@@ -12,9 +12,10 @@ public struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// Reads the sixteen digits that `description` writes.
     public init?(_ description: String) {
-        guard description.utf8.count == 16, let value = UInt64(description, radix: 16) else {
-            return nil
-        }
+        // `UInt64.init` would take a sign for one of the digits.
+        guard description.utf8.count == 16, description.allSatisfy(\.isHexDigit),
+            let value = UInt64(description, radix: 16)
+        else { return nil }
         self.init(value)
     }
 }

@@ -31,9 +31,24 @@ public struct TileGrid: Hashable, Sendable {
         while order < max(columns, rows) { order *= 2 }
         var cells: [SIMD2<Int32>] = []
         cells.reserveCapacity(columns * rows)
-        for distance in 0..<(order * order) {
+        var distance = 0
+        while distance < order * order {
             let (x, y) = Self.hilbert(distance, order: order)
-            if x < columns, y < rows { cells.append(SIMD2(Int32(x), Int32(y))) }
+            if x < columns, y < rows {
+                cells.append(SIMD2(Int32(x), Int32(y)))
+                distance += 1
+                continue
+            }
+            // A run of 4^k steps that begins at a multiple of its length fills an aligned square:
+            // step over the largest one from here that lies outside, so that a narrow frame
+            // costs no more than its own tiles.
+            var side = 1
+            while distance % (4 * side * side) == 0, 2 * side <= order,
+                x / (2 * side) * (2 * side) >= columns || y / (2 * side) * (2 * side) >= rows
+            {
+                side *= 2
+            }
+            distance += side * side
         }
         self.cells = cells
     }

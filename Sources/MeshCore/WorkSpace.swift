@@ -49,6 +49,7 @@ public struct WorkSpace: Hashable, Sendable {
     }
 
     /// The samples of all pixels that `coverage` holds.
+    /// - Precondition: `coverage.upperBound <= count`.
     public func sampleCount(of coverage: IntervalSet) -> Int {
         var sum = 0
         for range in coverage.ranges {

@@ -1,0 +1,142 @@
+// Joining, leaving, metadata, and the attempts to reach those thought dead, by which two halves
+// of a mesh that declared each other dead find together again.
+
+public import MeshCore
+
+extension Membership {
+    /// Asks these addresses to take this node in, now and again until their nodes are members.
+    /// One that answers is enough. At most `seedsMax` addresses are kept, the newest.
+    public mutating func join(_ addresses: [NodeAddress], at instant: Instant) {
+        tick(at: instant)
+        for address in addresses where !address.isUnspecified {
+            seeds.removeAll { $0 == address }
+            seeds.append(address)
+            if !isCurrent(address) { contact(address) }
+        }
+        if seeds.count > configuration.seedsMax {
+            seeds.removeFirst(seeds.count - configuration.seedsMax)
+        }
+    }
+
+    /// Says goodbye. Go on performing directives and ticking until ``isQuiet``, for a second at
+    /// most, so that all hear of it.
+    public mutating func leave(at instant: Instant) {
+        tick(at: instant)
+        var own = ownMember
+        guard own.status != .left else { return }
+        own.status = .left
+        table.store(own)
+        probes.removeAll()
+        relays.removeAll()
+        pull = nil
+        pendingMetadata = nil
+        spread(participant.node, isProfileOnly: false)
+        for member in randomMembers(configuration.suspectProbers, where: { $0.status.isPresent }) {
+            send(.gossip, to: member.address, mentioning: participant.node)
+        }
+        nextGossip = now + configuration.gossipInterval
+    }
+
+    /// Changes this node's metadata for all members; at most one change per `metadataInterval`
+    /// goes out, the latest wins.
+    /// - Parameter metadata: at most ``GossipMessage/metadataSizeMax`` bytes.
+    public mutating func updateMetadata(_ metadata: [UInt8], at instant: Instant) {
+        precondition(metadata.count <= GossipMessage.metadataSizeMax)
+        tick(at: instant)
+        guard !isLeaving else { return }
+        pendingMetadata = metadata == ownMember.metadata ? nil : metadata
+        tickMetadata()
+    }
+
+    mutating func tickMetadata() {
+        guard let metadata = pendingMetadata, nextMetadata <= now else { return }
+        pendingMetadata = nil
+        nextMetadata = now + configuration.metadataInterval
+        var own = ownMember
+        own.metadata = metadata
+        own.metadataVersion += 1
+        table.store(own)
+        spread(participant.node, isProfileOnly: true)
+    }
+
+    // MARK: Contact
+
+    /// Whether a present member, or this node, has the address.
+    private func isCurrent(_ address: NodeAddress) -> Bool {
+        table.members.contains { $0.address == address && $0.status.isPresent }
+    }
+
+    private mutating func contact(_ address: NodeAddress) {
+        send(.join(.init(record: MemberUpdate(ownMember))), to: address)
+    }
+
+    mutating func tickContact() {
+        guard nextContact <= now else { return }
+        let isAlone = table.presentCount == 1
+        nextContact =
+            now + (isAlone ? configuration.lonelyContactInterval : configuration.contactInterval)
+        guard !isLeaving else { return }
+        let absent = seeds.filter { !isCurrent($0) }
+        let dead = table.members.filter { $0.status == .dead }.map(\.address)
+        if isAlone {
+            for seed in absent.prefix(8) { contact(seed) }
+        }
+        let candidates = isAlone ? dead : dead + absent
+        if !candidates.isEmpty { contact(candidates[random.below(candidates.count)]) }
+    }
+
+    /// Takes a joining node in and lets both sides compare what they know.
+    mutating func receiveJoin(
+        _ join: GossipMessage.Join, from sender: ParticipantID, at address: NodeAddress
+    ) {
+        guard !isLeaving, join.record.participant == sender, let profile = join.record.profile
+        else { return }
+        let isAddressed = !profile.address.isUnspecified
+        let record = MemberUpdate(
+            participant: sender, incarnation: join.record.incarnation, status: .alive,
+            profile: .init(
+                address: isAddressed
+                    ? profile.address : address.with(port: profile.address.port),
+                metadataVersion: profile.metadataVersion, metadata: profile.metadata))
+        apply(record, from: sender, isPage: false, spreads: true)
+        sendDigests(to: address, of: sender, wantsReply: true, observed: address)
+    }
+
+    /// Begins a comparison with a node that speaks to this one but is not known here, at most
+    /// once a second.
+    mutating func introduce(to sender: ParticipantID, at address: NodeAddress) {
+        guard table.member(sender.node)?.participant != sender, nextIntroduction <= now else {
+            return
+        }
+        nextIntroduction = now + .seconds(1)
+        sendDigests(to: address, of: sender, wantsReply: true)
+    }
+
+    // MARK: Dispatch
+
+    mutating func receiveBody(
+        _ message: GossipMessage, from address: NodeAddress, isAccused: Bool
+    ) {
+        let sender = message.sender
+        var mustAnswer = isAccused
+        switch message.body {
+        case .ping(let ping):
+            // The answer carries the refutation.
+            receivePing(ping, from: sender, at: address, isAccused: isAccused)
+            mustAnswer = false
+        case .ack(let ack): receiveAck(ack, from: sender, at: address)
+        case .indirectPing(let request): receiveIndirectPing(request, from: address)
+        case .nack(let nack): receiveNack(nack)
+        case .gossip: break
+        case .join(let join): receiveJoin(join, from: sender, at: address)
+        case .digest(let digest): receiveDigest(digest, from: sender, at: address)
+        case .pull(let request): receivePull(request, from: sender, at: address)
+        case .page(let page):
+            let isAccusedByPage = receivePage(page, from: sender)
+            mustAnswer = mustAnswer || isAccusedByPage
+        }
+        if mustAnswer {
+            send(.gossip, to: address, of: sender.node, mentioning: participant.node)
+        }
+    }
+}

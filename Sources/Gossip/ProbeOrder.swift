@@ -1,0 +1,33 @@
+// In which order members are probed: round robin over a random order, so that each member is
+// probed once in every 2n − 1 intervals at the latest (SWIM §4.3).
+
+import MeshCore
+
+/// A shuffled round over the members; newcomers enter at a random place of what is left of it.
+struct ProbeOrder: Sendable {
+    private var order: [NodeID] = []
+    private var cursor = 0
+
+    /// Adds a newcomer to the present round.
+    mutating func insert(_ node: NodeID, random: inout RandomNumbers) {
+        order.append(node)
+        order.swapAt(cursor + random.below(order.count - cursor), order.count - 1)
+    }
+
+    /// The next member that `isProbed` accepts; nil when a whole round has none.
+    mutating func next(
+        in table: MemberTable, random: inout RandomNumbers, where isProbed: (Member) -> Bool
+    ) -> Member? {
+        for _ in 0..<2 {
+            while cursor < order.count {
+                let node = order[cursor]
+                cursor += 1
+                if let member = table.member(node), isProbed(member) { return member }
+            }
+            order = table.members.filter(isProbed).map(\.participant.node)
+            random.shuffle(&order)
+            cursor = 0
+        }
+        return nil
+    }
+}
