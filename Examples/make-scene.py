@@ -252,14 +252,14 @@ def wood(size, planks):
         t = k / 255
         palette.append(bytes(
             int(255 * (dark + (light - dark) * t ** 1.2))
-            for dark, light in ((0.215, 0.66), (0.115, 0.435), (0.062, 0.255))))
+            for dark, light in ((0.20, 0.62), (0.105, 0.385), (0.055, 0.205))))
     roughness = [bytes((255, int(150 - 45 * k / 255), 0)) for k in range(256)]
     grains, tones, joints, waves = [], [], [], []
     for _ in range(planks):
         coarse = smooth_noise(randomness, 4 * width, 44)
         fine = smooth_noise(randomness, 4 * width, 2 * width)
         grains.append([0.62 * a + 0.38 * b for a, b in zip(coarse, fine)])
-        tones.append(randomness.uniform(-38, 42))
+        tones.append(randomness.uniform(-62, 58))
         joints.append(randomness.randrange(size))
         bend = smooth_noise(randomness, size, 4)
         ripple = smooth_noise(randomness, size, 23)
@@ -280,7 +280,7 @@ def wood(size, planks):
                     at = 0
                 value = tone + 120 * (grain[column + wave] - 0.5) + speckle[at]
                 if is_joint or column < 2:
-                    value *= 0.22
+                    value *= 0.12
                 level = 0 if value < 0 else 255 if value > 255 else int(value)
                 color += palette[level]
                 surface += roughness[level]
@@ -388,7 +388,7 @@ def studio(width, height):
         ground = 1.0 if elevation > 0 else math.exp(elevation / 8)
         base = tuple(
             (a * up + b * (1 - up)) * (0.25 + 0.75 * ground) + c * glow
-            for a, b, c in ((0.16, 0.22, 0.24), (0.20, 0.23, 0.17), (0.28, 0.26, 0.11)))
+            for a, b, c in ((0.07, 0.13, 0.20), (0.09, 0.13, 0.13), (0.15, 0.17, 0.08)))
         bands = [(box, lit(elevation, *box[1], 5)) for box in boxes]
         line = []
         for column in range(width):
@@ -561,15 +561,15 @@ def furnish(scene):
     brass = scene.material(
         "hammered brass", (0.91, 0.63, 0.34), 1, 0.24, normalTexture=dict(dents, scale=0.55),
         doubleSided=True)
-    copper = scene.material("brushed copper", (0.95, 0.54, 0.40), 1, 0.42)
+    copper = scene.material("brushed copper", (0.86, 0.36, 0.22), 1, 0.34)
     glaze = scene.material(
-        "teal glaze", (0.012, 0.165, 0.19), 0, 0.10, normalTexture=dict(dents, scale=0.16))
+        "teal glaze", (0.006, 0.105, 0.13), 0, 0.10, normalTexture=dict(dents, scale=0.16))
     basalt = scene.material("basalt", (0.022, 0.024, 0.028), 0, 0.16)
-    lacquer = scene.material("red lacquer", (0.56, 0.018, 0.016), 0, 0.06)
+    lacquer = scene.material("red lacquer", (0.42, 0.008, 0.008), 0, 0.06)
     peel = scene.material(
-        "orange peel", (0.92, 0.32, 0.028), 0, 0.38, normalTexture=dict(dents, scale=0.22))
+        "orange peel", (0.80, 0.20, 0.008), 0, 0.38, normalTexture=dict(dents, scale=0.22))
     pearl = scene.material("pearl", (0.86, 0.83, 0.78), 0, 0.2)
-    paper = scene.material("studio paper", (0.135, 0.185, 0.225), 0, 0.95)
+    paper = scene.material("studio paper", (0.036, 0.066, 0.088), 0, 0.95)
 
     # The room.
     scene.node("backdrop", mesh=scene.mesh(
@@ -599,20 +599,20 @@ def furnish(scene):
     # On the right: spheres, and a bowl of fruit.
     ball = scene.geometry(sphere(96, 48, (7, 4)))
     scene.node("steel ball", mesh=scene.mesh("steel ball", ball, steel),
-               translation=[0.92, 0.36, 0.24], scale=[0.36] * 3)
+               translation=[0.76, 0.31, 0.42], scale=[0.31] * 3)
     scene.node("red ball", mesh=scene.mesh("red ball", ball, lacquer),
-               translation=[0.34, 0.2, 0.82], scale=[0.2] * 3)
+               translation=[0.12, 0.19, 0.92], scale=[0.19] * 3)
     scene.node("copper ball", mesh=scene.mesh("copper ball", ball, copper),
-               translation=[1.62, 0.17, 0.36], scale=[0.17] * 3)
+               translation=[1.52, 0.17, 0.12], scale=[0.17] * 3)
     bowl = spline([(0.01, 0.045), (0.17, 0.055), (0.34, 0.14), (0.45, 0.27), (0.50, 0.40),
                    (0.508, 0.412), (0.514, 0.40), (0.465, 0.255), (0.355, 0.11), (0.19, 0.02),
                    (0.17, 0.0), (0.01, 0.0)], 7)
     scene.node("bowl", mesh=scene.mesh("bowl", scene.geometry(lathe(bowl, 144, (9, 6))), brass),
-               translation=[1.12, 0, -0.74])
+               translation=[1.3, 0, -0.62])
     orange = scene.mesh("orange", ball, peel)
     for x, y, z, size in ((-0.17, 0.29, -0.12, 0.17), (0.19, 0.30, -0.1, 0.175),
-                          (0.0, 0.29, 0.2, 0.17), (0.02, 0.53, 0.0, 0.165)):
-        scene.node("orange", mesh=orange, translation=[1.12 + x, y, -0.74 + z], scale=[size] * 3,
+                          (0.0, 0.30, 0.2, 0.175), (0.02, 0.545, 0.0, 0.17)):
+        scene.node("orange", mesh=orange, translation=[1.3 + x, y, -0.62 + z], scale=[size] * 3,
                    rotation=turned(400 * x))
 
     # A string of beads along the front: three meshes of one geometry, many nodes.
@@ -633,12 +633,12 @@ def furnish(scene):
         scene.node(name, matrix=looking(position, away), mesh=scene.mesh(
             name, scene.geometry(quad(width, height)), scene.light(name, color, strength)))
 
-    softbox("key light", 2.2, 1.6, (1.0, 0.93, 0.82), 13, (-3.0, 3.5, 2.2), (0, 0.3, 0))
-    softbox("rim light", 0.7, 2.4, (0.72, 0.86, 1.0), 11, (3.1, 2.2, -2.2), (0, 0.4, -0.2))
+    softbox("key light", 2.2, 1.6, (1.0, 0.92, 0.80), 10, (-3.0, 3.5, 2.2), (0, 0.3, 0))
+    softbox("rim light", 0.8, 2.4, (0.72, 0.86, 1.0), 7, (4.3, 3.1, -2.3), (0, 0.4, -0.2))
 
     camera = scene.add("cameras", {"type": "perspective", "perspective": {
         "yfov": math.radians(35), "aspectRatio": 16 / 9, "znear": 0.05}})
-    scene.node("Camera", camera=camera, matrix=looking((0.62, 1.78, 4.15), (0.05, 0.37, -0.05)))
+    scene.node("Camera", camera=camera, matrix=looking((0.70, 2.02, 4.42), (0.06, 0.40, -0.05)))
 
 
 if __name__ == "__main__":
