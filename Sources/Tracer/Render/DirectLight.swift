@@ -70,6 +70,7 @@ extension Scatter {
         // Möller and Trumbore's intersection, an emitter at a time.
         for light in 0..<lights.triangleCount {
             let record = lights.records + 16 * Int(light)
+            @inline(__always)
             func constant(_ field: Int) -> Vector8 {
                 Vector8(repeating: SIMD3(record[field], record[field + 1], record[field + 2]))
             }

@@ -101,7 +101,7 @@ struct Transparency {
         let left = count - index
         let active: UInt32 = left >= 8 ? 0xff : (1 << UInt32(truncatingIfNeeded: left)) - 1
         let triangle = load8(hits.triangle, index)
-        let bits = active & ~UInt32(bitPattern: (triangle .== HitQueue.none).bits)
+        let bits = active & ~UInt32(bitPattern: (triangle.signed .== -1).bits)
         guard bits != 0 else { return Verdict(met: 0, passes: 0, near: zero, opacity: zero) }
         let hasInstances = scene.features.hasInstances
         let row = hasInstances ? load8(hits.instance, index) : UInt32x8(repeating: 0)
