@@ -10,7 +10,8 @@ extension Scatter {
         _ sequence: PixelSequence8, depth: Int, at count: Int
     ) -> Int {
         let numbers = sequence.pairBits(SampleBlock.light(depth))
-        let light = scene.lights.sample(from: vertex.origin, bits: numbers.x, Float8(unitFrom: numbers.y))
+        let light = scene.lights.sample(
+            from: vertex.origin, bits: numbers.x, Float8(unitFrom: numbers.y))
         var radiance = light.radiance
         if kind.hasDetail, scene.emissiveTextures != nil { texture(light, &radiance) }
         let scattered = vertex.evaluate(kind, light.direction)

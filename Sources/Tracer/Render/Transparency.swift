@@ -121,8 +121,10 @@ struct Transparency {
             gather(scene.materials + MaterialRow.alpha, place)
             * scene.textures.alpha(slot, point.s, point.t)
         let isBlended = cutoff .< zero
-        let isHole = select(isBlended, alpha, alpha - cutoff) .< select(
-            isBlended, Float8(repeating: 1), zero)
+        let isHole =
+            select(isBlended, alpha, alpha - cutoff)
+            .< select(
+                isBlended, Float8(repeating: 1), zero)
         return Verdict(
             met: met, passes: candidates & UInt32(bitPattern: isHole.bits),
             near: hit.distance + hit.clearance, opacity: select(isBlended, alpha, zero))
