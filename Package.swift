@@ -62,7 +62,7 @@ let package = Package(
             dependencies: [
                 "MeshNode", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
-            swiftSettings: strict),
+            exclude: ["mesh.proto"], swiftSettings: strict),
         .target(
             name: "MeshRuntime",
             dependencies: [

@@ -37,6 +37,13 @@ public struct JobDescription: Hashable, Sendable {
         return WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel)
     }
 
-    /// Whether the job may enter a mesh: its sizes and its payload are within bounds.
-    public var isValid: Bool { payload.count <= Self.payloadBytesMax && workSpace != nil }
+    /// Whether the job may enter a mesh: its sizes and its payload are within bounds. True exactly
+    /// when there is a ``workSpace`` and the payload is not too large; constant time.
+    public var isValid: Bool {
+        width > 0 && width <= TileGrid.sideMax && height > 0 && height <= TileGrid.sideMax
+            && width * height <= TileGrid.pixelsMax && tileSize >= 8
+            && tileSize <= TileGrid.sideMax && samplesPerPixel >= 1
+            && samplesPerPixel <= WorkSpace.samplesPerPixelMax
+            && payload.count <= Self.payloadBytesMax
+    }
 }

@@ -112,12 +112,12 @@ struct Breakage: Sendable, CustomTestStringConvertible {
         .init("only points", #""indices":1"#, #""indices":1,"mode":0"#, "no triangles to render"),
         .init(
             "a sparse accessor that is too long", #""count":3,"type":"VEC3""#,
-            #""count":3,"type":"VEC3","sparse":{"count":4,"indices":{"bufferView":1,"# +
-                #""componentType":5123},"values":{"bufferView":0}}"#, "replaces 4 of 3"),
+            #""count":3,"type":"VEC3","sparse":{"count":4,"indices":{"bufferView":1,"#
+                + #""componentType":5123},"values":{"bufferView":0}}"#, "replaces 4 of 3"),
         .init(
             "a sparse accessor out of range", #""count":3,"type":"VEC3""#,
-            #""count":3,"type":"VEC3","sparse":{"count":2,"indices":{"bufferView":0,"# +
-                #""byteOffset":12,"componentType":5123},"values":{"bufferView":0}}"#,
+            #""count":3,"type":"VEC3","sparse":{"count":2,"indices":{"bufferView":0,"#
+                + #""byteOffset":12,"componentType":5123},"values":{"bufferView":0}}"#,
             "do not ascend or are out of range"),
     ]
 }

@@ -106,6 +106,49 @@ struct ShadingEnvironmentTests {
         #expect(abs(Double(light.meanLuminance) / mean - 1) < 0.02)
     }
 
+    @Test("Guided inversion finds what a search through the whole table finds")
+    func inversion() {
+        var random = RandomNumbers(seed: 8)
+        for count in [1, 2, 3, 37, 64, 1_000] {
+            // Shares from nothing to nearly all, and runs of empty intervals.
+            let weights = (0..<count).map { _ in
+                random.below(3) == 0 ? 0 : pow(random.unit(), 20) + 1e-6
+            }
+            let total = max(weights.reduce(0, +), 1e-9)
+            var table: [Float] = [0]
+            var running = 0.0
+            for weight in weights {
+                running += weight
+                table.append(Float(running / total))
+            }
+            table[count] = 1
+            let cells = GuidedInversion.cells(for: count)
+            var guide = [Int32](repeating: 0, count: cells + 1)
+            for round in 0..<200 {
+                var u = Float8(repeating: 0)
+                for lane in 0..<8 { u[lane] = Float(random.below(1 << 24)) * 0x1p-24 }
+                if round == 0 { u[0] = 0 }
+                if round == 0 { u[1] = 0x1.fffffep-1 }
+                let found = guide.withUnsafeMutableBufferPointer { guide in
+                    table.withUnsafeBufferPointer { table in
+                        guard let entries = table.baseAddress, let start = guide.baseAddress
+                        else { return Int32x8(repeating: -1) }
+                        GuidedInversion.fill(start, table: entries, count: count)
+                        let zero = Int32x8(repeating: 0)
+                        return GuidedInversion.invert(
+                            entries, base: zero, guide: start, guideBase: zero,
+                            cells: Int32(cells), u
+                        ).index
+                    }
+                }
+                for lane in 0..<8 {
+                    let expected = table[..<count].lastIndex { $0 <= u[lane] }
+                    #expect(Int(found[lane]) == expected, "\(count) \(u[lane])")
+                }
+            }
+        }
+    }
+
     @Test("Directions are mapped as the scene description says")
     func mapping() throws {
         // 8 × 4 texels of which one is lit; its middle is where the formula puts it.

@@ -225,4 +225,22 @@ struct ShadingLightTests {
         #expect(degenerate.isEmpty)
         #expect(estimate(degenerate, at: [0, 0, 0], rounds: 4) == SIMD3(0, 0, 0))
     }
+
+    @Test("Lights whose numbers make no sense are never chosen")
+    func nonsense() {
+        var triangle = Self.triangle
+        triangle.radiance = [.nan, 1, 1]
+        var huge = Self.triangle
+        huge.edge1 = [.infinity, 0, 0]
+        let lamp = PunctualLight(
+            kind: .spot(innerCosine: .nan, outerCosine: 0.5), intensity: [1, 1, 1],
+            position: [0, 1, 0], direction: [0, -1, 0])
+        let good = PunctualLight(
+            kind: .point, intensity: [1, 1, 1], position: [0, 1, 0], direction: [0, -1, 0])
+        let table = LightTable(
+            triangles: [triangle, huge], punctual: [lamp, good], environment: nil,
+            sceneRadius: .infinity)
+        let mean = estimate(table, at: [0, 0, 0], rounds: 100)
+        for channel in 0..<3 { #expect(abs(mean[channel] - 1) < 1e-5) }
+    }
 }

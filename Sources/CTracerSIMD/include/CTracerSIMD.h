@@ -2,3 +2,4 @@
 // What Swift's SIMD types do not offer: mask extraction, lane compaction, transposition,
 // prefetching and huge pages. Header-only, so that everything is inlined into the tracer.
 #include "CTracerGather.h"
+#include "CTracerQueues.h"

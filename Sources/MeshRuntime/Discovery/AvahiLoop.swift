@@ -155,7 +155,8 @@ private func watchFree(_ pointer: OpaquePointer?) {
     Unmanaged.passUnretained(watch).release()
 }
 
-private func watchReady(_ handle: UnsafeMutablePointer<uv_poll_t>?, _ status: Int32, _ mask: Int32) {
+private func watchReady(_ handle: UnsafeMutablePointer<uv_poll_t>?, _ status: Int32, _ mask: Int32)
+{
     LoopHandle.enter(handle, as: Watch.self) {
         $0.ready(status: status, mask: UInt32(bitPattern: mask))
     }

@@ -54,47 +54,44 @@ struct DiscoveredNodes {
     /// The most services remembered; a network that shows more is not a mesh but an attack.
     static let servicesMax = 8_192
 
+    /// The most services of one node: interfaces of its machine, and leftovers of its restarts.
+    static let servicesPerNodeMax = 64
+
     private let ownNode: NodeID
-    private var services: [ServiceKey: (node: NodeID, address: NodeAddress)] = [:]
-    private var addresses: [NodeID: [NodeAddress]] = [:]
+    private var owners: [ServiceKey: NodeID] = [:]
+    private var services: [NodeID: [ServiceKey: NodeAddress]] = [:]
 
     init(ownNode: NodeID) { self.ownNode = ownNode }
 
     /// A service was resolved.
     /// - Returns: the node's addresses when they have changed, those that other machines can use
-    ///   first.
+    ///   first; and the node that has lost its last service when this one changed hands.
     mutating func appeared(
         _ key: ServiceKey, node: NodeID, address: NodeAddress
-    ) -> [NodeAddress]? {
-        guard node != ownNode, services[key] != nil || services.count < Self.servicesMax else {
-            return nil
-        }
-        services[key] = (node, address)
-        return refresh(node)
+    ) -> (found: [NodeAddress]?, lost: NodeID?) {
+        let lost = owners[key].map { $0 != node } ?? false ? vanished(key) : nil
+        guard node != ownNode, owners[key] != nil || owners.count < Self.servicesMax,
+            owners[key] != nil || services[node]?.count ?? 0 < Self.servicesPerNodeMax
+        else { return (nil, lost) }
+        let before = addresses(of: node)
+        owners[key] = node
+        services[node, default: [:]][key] = address
+        let after = addresses(of: node)
+        return (after == before ? nil : after, lost)
     }
 
     /// A service has gone.
     /// - Returns: the node when this was its last service.
     mutating func vanished(_ key: ServiceKey) -> NodeID? {
-        guard let node = services.removeValue(forKey: key)?.node else { return nil }
-        _ = refresh(node)
-        return addresses[node] == nil ? node : nil
+        guard let node = owners.removeValue(forKey: key) else { return nil }
+        services[node]?[key] = nil
+        guard services[node]?.isEmpty ?? true else { return nil }
+        services[node] = nil
+        return node
     }
 
-    /// Forgets everything.
-    /// - Returns: the nodes that were known, in order.
-    mutating func removeAll() -> [NodeID] {
-        let nodes = addresses.keys.sorted()
-        services = [:]
-        addresses = [:]
-        return nodes
-    }
-
-    private mutating func refresh(_ node: NodeID) -> [NodeAddress]? {
-        let all = Set(services.values.lazy.filter { $0.node == node }.map(\.address))
-        let sorted = all.sorted { ($0.isLoopback ? 1 : 0, $0) < ($1.isLoopback ? 1 : 0, $1) }
-        guard sorted != addresses[node] ?? [] else { return nil }
-        addresses[node] = sorted.isEmpty ? nil : sorted
-        return sorted
+    private func addresses(of node: NodeID) -> [NodeAddress] {
+        let all = Set((services[node] ?? [:]).values)
+        return all.sorted { ($0.isLoopback ? 1 : 0, $0) < ($1.isLoopback ? 1 : 0, $1) }
     }
 }

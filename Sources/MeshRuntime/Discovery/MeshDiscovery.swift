@@ -150,7 +150,9 @@ public final class MeshDiscovery {
 
     private func appeared(_ key: ServiceKey, _ text: [String], _ address: NodeAddress) {
         guard let node = DiscoveryRecord.node(inText: text), address.port != 0 else { return }
-        if let addresses = nodes.appeared(key, node: node, address: address) {
+        let change = nodes.appeared(key, node: node, address: address)
+        if let lost = change.lost { onLost?(lost) }
+        if let addresses = change.found {
             failures = 0
             onFound?(node, addresses)
         }

@@ -12,6 +12,7 @@ final class ResponderServiceSource: ServiceSource {
     /// How often the machine's addresses are compared with those published: links come and go.
     private static let addressCheckInterval = Duration.seconds(5)
 
+    private let core: meshd_avahi_core
     private let record: DiscoveryRecord
     private let sink: ServiceSink
     private var name: String
@@ -24,12 +25,13 @@ final class ResponderServiceSource: ServiceSource {
     /// Starts the responder.
     /// - Throws: `DiscoveryError`, for instance without any network at all.
     init(record: DiscoveryRecord, sink: ServiceSink) throws(DiscoveryError) {
+        core = try AvahiCore.functions()
         self.record = record
         self.sink = sink
         name = record.instanceName
         var configuration = AvahiServerConfig()
-        avahi_server_config_init(&configuration)
-        defer { avahi_server_config_free(&configuration) }
+        _ = core.server_config_init(&configuration)
+        defer { core.server_config_free(&configuration) }
         configuration.host_name = avahi_strdup("meshd-\(record.node)-\(record.boot)")
         configuration.use_ipv4 = 1
         configuration.use_ipv6 = 0
@@ -39,7 +41,7 @@ final class ResponderServiceSource: ServiceSource {
         configuration.publish_domain = 0
         configuration.enable_wide_area = 0
         var code: Int32 = 0
-        let created = avahi_server_new(
+        let created = core.server_new(
             AvahiLoop.poll, &configuration, serverReported,
             Unmanaged.passUnretained(self).toOpaque(), &code)
         guard let created else {
@@ -57,7 +59,7 @@ final class ResponderServiceSource: ServiceSource {
         browsing?.close()
         browsing = nil
         // Frees the group too, which withdraws the service.
-        if let server { avahi_server_free(server) }
+        if let server { core.server_free(server) }
         server = nil
         group = nil
     }
@@ -71,12 +73,12 @@ final class ResponderServiceSource: ServiceSource {
                 try publish()
                 try browse(reporting)
             case AVAHI_SERVER_COLLISION:
-                let host = String(cString: avahi_server_get_host_name(reporting))
-                guard let other = avahi_alternative_host_name(host) else { return }
+                guard let other = avahi_alternative_host_name(core.server_get_host_name(reporting))
+                else { return }
                 defer { avahi_free(other) }
-                try Avahi.check(avahi_server_set_host_name(reporting, other), "rename the host")
+                try Avahi.check(core.server_set_host_name(reporting, other), "rename the host")
             case AVAHI_SERVER_REGISTERING:
-                if let group { avahi_s_entry_group_reset(group) }
+                if let group { core.s_entry_group_reset(group) }
             case AVAHI_SERVER_FAILURE: throw lastError("keep the mDNS responder")
             default: break
             }
@@ -86,7 +88,7 @@ final class ResponderServiceSource: ServiceSource {
     }
 
     private func lastError(_ operation: String) -> DiscoveryError {
-        DiscoveryError(code: server.map(avahi_server_errno) ?? 0, operation: operation)
+        DiscoveryError(code: server.map { core.server_errno($0) } ?? 0, operation: operation)
     }
 
     /// The addresses to publish: those that the node listens on. Loopback serves the nodes of
@@ -103,7 +105,7 @@ final class ResponderServiceSource: ServiceSource {
     private func checkAddresses() {
         addressTimer?.start(after: Self.addressCheckInterval)
         guard let server, published != nil, localAddresses() != published,
-            avahi_server_get_state(server) == AVAHI_SERVER_RUNNING
+            core.server_get_state(server) == AVAHI_SERVER_RUNNING
         else { return }
         do throws(DiscoveryError) {
             try publish()
@@ -114,11 +116,11 @@ final class ResponderServiceSource: ServiceSource {
 
     private func publish() throws(DiscoveryError) {
         let context = Unmanaged.passUnretained(self).toOpaque()
-        guard let group = group ?? avahi_s_entry_group_new(server, groupReported, context) else {
+        guard let group = group ?? core.s_entry_group_new(server, groupReported, context) else {
             throw lastError("publish")
         }
         self.group = group
-        avahi_s_entry_group_reset(group)
+        core.s_entry_group_reset(group)
         let addresses = localAddresses()
         published = addresses
         guard !addresses.isEmpty else { return }
@@ -131,42 +133,43 @@ final class ResponderServiceSource: ServiceSource {
             // Each interface tells its own address only.
             let interface = Int32(bitPattern: if_nametoindex(entry.interface))
             try Avahi.check(
-                avahi_server_add_address(
+                core.server_add_address(
                     server, group, interface, Avahi.anyProtocol, AVAHI_PUBLISH_NO_REVERSE, nil,
                     &address), "publish \(entry.address.hostDescription)")
         }
         var code: Int32
         repeat {
             code = Avahi.withText(record.text) {
-                avahi_server_add_service_strlst(
+                core.server_add_service_strlst(
                     server, group, Avahi.anyInterface, Avahi.ipv4, AvahiPublishFlags(0), name,
                     DiscoveryRecord.serviceType, nil, nil, record.address.port, $0)
             }
             if code == AVAHI_ERR_COLLISION { name = Avahi.alternative(to: name) }
         } while code == AVAHI_ERR_COLLISION
         try Avahi.check(code, "publish \(name)")
-        try Avahi.check(avahi_s_entry_group_commit(group), "publish \(name)")
+        try Avahi.check(core.s_entry_group_commit(group), "publish \(name)")
     }
 
     private func browse(_ server: OpaquePointer) throws(DiscoveryError) {
         guard browsing == nil else { return }
+        let core = core
         let browsing = ServiceBrowsing(
             sink: sink,
             calls: ServiceBrowsing.Calls(
                 browserNew: { callback, context in
-                    avahi_s_service_browser_new(
+                    core.s_service_browser_new(
                         server, Avahi.anyInterface, Avahi.ipv4, DiscoveryRecord.serviceType, nil,
                         AvahiLookupFlags(0), callback, context)
                 },
-                browserFree: { avahi_s_service_browser_free($0) },
+                browserFree: { core.s_service_browser_free($0) },
                 resolverNew: { service, callback, context in
-                    avahi_s_service_resolver_new(
+                    core.s_service_resolver_new(
                         server, service.interface, service.networkProtocol, service.name,
                         service.type, service.domain, Avahi.ipv4, AvahiLookupFlags(0), callback,
                         context)
                 },
-                resolverFree: { avahi_s_service_resolver_free($0) },
-                lastError: { avahi_server_errno(server) }))
+                resolverFree: { core.s_service_resolver_free($0) },
+                lastError: { core.server_errno(server) }))
         self.browsing = browsing
         try browsing.start()
     }

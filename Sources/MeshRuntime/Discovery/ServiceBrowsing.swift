@@ -68,10 +68,8 @@ final class ServiceBrowsing {
             resolve(service)
         case AVAHI_BROWSER_REMOVE:
             guard let service, present.removeValue(forKey: service) != nil else { return }
-            // IPv4 and IPv6 carry the same service: it is gone when both have lost it.
-            if !present.keys.contains(where: { $0.key == service.key }) {
-                sink.vanished(service.key)
-            }
+            // Only IPv4 is browsed, so that this was the interface's only sight of it.
+            sink.vanished(service.key)
         case AVAHI_BROWSER_FAILURE:
             sink.failed(DiscoveryError(code: calls.lastError(), operation: "browse"))
         default: break

@@ -77,7 +77,8 @@ final class WriteRequest {
     }
 
     /// Hands the blocks to libuv; `done` is called in a later turn.
-    func start(_ stream: UnsafeMutablePointer<uv_stream_t>, _ done: @escaping uv_write_cb) -> Int32 {
+    func start(_ stream: UnsafeMutablePointer<uv_stream_t>, _ done: @escaping uv_write_cb) -> Int32
+    {
         let buffers = blocks.map { block in
             uv_buf_t(
                 base: block.memory.baseAddress?.assumingMemoryBound(to: CChar.self),

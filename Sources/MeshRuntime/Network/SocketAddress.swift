@@ -65,7 +65,8 @@ extension NodeAddress {
             let host = withUnsafeBytes(of: inet.sin6_addr) { Array($0) }
             // An IPv4 peer of a socket bound to :: is an IPv4 peer.
             let mapped = host[..<12].elementsEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff])
-            self.init(host: mapped ? Array(host[12...]) : host, port: UInt16(bigEndian: inet.sin6_port))
+            self.init(
+                host: mapped ? Array(host[12...]) : host, port: UInt16(bigEndian: inet.sin6_port))
         default: return nil
         }
     }

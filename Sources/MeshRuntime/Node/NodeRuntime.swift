@@ -111,7 +111,7 @@ public final class NodeRuntime {
     /// The address others reach this node at: a bound one, or the first of this machine's.
     private static func reachable(_ bound: NodeAddress) -> NodeAddress {
         guard bound.isUnspecified else { return bound }
-        let local = (try? LocalInterfaces.addresses()) ?? []
+        let local = (try? LocalAddresses.reachable()) ?? []
         return local.first?.with(port: bound.port) ?? NodeAddress(127, 0, 0, 1, port: bound.port)
     }
 
@@ -127,6 +127,10 @@ public final class NodeRuntime {
         endpoint.listener.onRejected = { [weak self] source, reason in
             self?.rejected(source, reason)
         }
+        links.onRefused = { [weak self] address in
+            self?.node.connectionRefused(by: address, at: EventLoop.now)
+            self?.drive()
+        }
         timer = LoopTimer { [weak self] in self?.drive() }
         housekeeping = LoopTimer { [weak self] in self?.housekeep() }
         housekeeping?.start(after: .milliseconds(500))
@@ -138,8 +142,13 @@ public final class NodeRuntime {
 
     private func startDiscovery() {
         let discovery = MeshDiscovery(
-            nodeID: identity.node, name: configuration.name, port: endpoint.address.port,
-            protocolVersion: MeshProtocol.major, boot: identity.boot, logger: logger)
+            record: DiscoveryRecord(
+                node: identity.node, boot: identity.boot, protocolVersion: MeshProtocol.major,
+                instanceName: configuration.name, address: endpoint.address))
+        discovery.onMode = { [weak self] mode, failure in
+            let cause = failure.map { " (\($0))" } ?? ""
+            self?.logger.info("mDNS: \(mode)\(cause)")
+        }
         discovery.onFound = { [weak self] _, addresses in
             guard let self else { return }
             self.node.discovered(addresses, at: EventLoop.now)
@@ -174,7 +183,7 @@ public final class NodeRuntime {
         frames = [:]
         timer?.close()
         housekeeping?.close()
-        discovery?.stop()
+        discovery?.close()
         device?.stop()
         links.closeAll()
         endpoint.close()

@@ -15,6 +15,8 @@ final class PeerLinks {
     private var links: [ParticipantID: Link] = [:]
     private let connect: @EventLoop (NodeAddress) -> StreamConnection
     private let opening: [UInt8]
+    /// Called with an address at which nobody listens any more.
+    var onRefused: (@EventLoop (NodeAddress) -> Void)?
 
     /// Messages wait for a connection up to this many bytes; a peer that takes nothing is cut off.
     private static let queuedBytesMax = 8 << 20
@@ -41,8 +43,11 @@ final class PeerLinks {
 
     private func open(to peer: ParticipantID, at address: NodeAddress) -> StreamConnection {
         let stream = connect(address)
-        stream.onClose = { [weak self] _ in
+        stream.onClose = { [weak self] reason in
             if self?.links[peer]?.stream === stream { self?.links[peer] = nil }
+            if case .connectFailed(let error) = reason, error.isConnectionRefused {
+                self?.onRefused?(address)
+            }
         }
         stream.send(kind: StreamKind.opening, payload: opening)
         return stream

@@ -4,8 +4,9 @@
 /// Decodes PNG and JPEG images.
 enum ImageDecoder {
     /// The pixels of an image as its header says, within the bounds.
-    static func size(of bytes: [UInt8], file: String) throws(SceneError) -> (width: Int, height: Int)
-    {
+    static func size(of bytes: [UInt8], file: String) throws(SceneError) -> (
+        width: Int, height: Int
+    ) {
         let size =
             switch try kind(of: bytes, file: file) {
             case .png: try PNGDecoder(bytes, file: file).size()

@@ -16,13 +16,6 @@ final class OpenEXRDecoder {
         init(_ bytes: [UInt8]) { self.bytes = bytes }
     }
 
-    /// The channels that become red, green and blue.
-    private struct Channels {
-        var names: [String]
-        /// For each name the components it fills.
-        var targets: [[Int]]
-    }
-
     static func decode(_ bytes: [UInt8], file: String) throws(SceneError) -> Environment {
         try OpenEXRDecoder(bytes, file: file).image()
     }
@@ -100,7 +93,8 @@ final class OpenEXRDecoder {
         let pixels: UnsafeMutablePointer<Float>
         let width: Int
         let height: Int
-        let channels: Channels
+        /// The names of the channels, red first; a single one is luminance.
+        let channels: [String]
     }
 
     /// The first part that is an image.
@@ -116,7 +110,7 @@ final class OpenEXRDecoder {
         throw .unsupported(file: file, feature: "deep data")
     }
 
-    private func channels(ofPart part: Int32) throws(SceneError) -> Channels {
+    private func channels(ofPart part: Int32) throws(SceneError) -> [String] {
         var list: UnsafePointer<exr_attr_chlist_t>?
         try check(exr_get_channels(context, part, &list))
         var usable: Set<String> = []
@@ -130,9 +124,9 @@ final class OpenEXRDecoder {
             }
         }
         if usable.isSuperset(of: ["R", "G", "B"]) {
-            return Channels(names: ["R", "G", "B"], targets: [[0], [1], [2]])
+            return ["R", "G", "B"]
         }
-        if usable.contains("Y") { return Channels(names: ["Y"], targets: [[0, 1, 2]]) }
+        if usable.contains("Y") { return ["Y"] }
         throw .unsupported(file: file, feature: "an environment without channels R, G, B or Y")
     }
 
@@ -205,15 +199,13 @@ final class OpenEXRDecoder {
             try check(exr_decoding_update(context, part, &chunk, pipeline.pointer))
         }
         let decoder = pipeline.pointer
-        var wanted: [(name: String, components: [Int])] = []
-        for (name, components) in zip(target.channels.names, target.channels.targets) {
-            wanted.append((name, components))
-        }
         for index in 0..<max(Int(decoder.pointee.channel_count), 0) {
             let channel = decoder.pointee.channels + index
             channel.pointee.decode_to_ptr = nil
             let name = channel.pointee.channel_name.map { String(cString: $0) }
-            guard let match = wanted.first(where: { $0.name == name }) else { continue }
+            guard let component = target.channels.firstIndex(where: { $0 == name }) else {
+                continue
+            }
             // The library must not write beyond the image, whatever the chunk says.
             guard x + Int(channel.pointee.width) <= target.width,
                 y + Int(channel.pointee.height) <= target.height,
@@ -223,7 +215,7 @@ final class OpenEXRDecoder {
             channel.pointee.user_data_type = UInt16(EXR_PIXEL_FLOAT.rawValue)
             channel.pointee.user_pixel_stride = 12
             channel.pointee.user_line_stride = Int32(target.width * 12)
-            let start = target.pixels + 3 * (y * target.width + x) + match.components[0]
+            let start = target.pixels + 3 * (y * target.width + x) + component
             channel.pointee.decode_to_ptr = UnsafeMutableRawPointer(start)
                 .assumingMemoryBound(to: UInt8.self)
         }
@@ -236,7 +228,7 @@ final class OpenEXRDecoder {
 
     /// Copies luminance to green and blue, where it is all there is.
     private func copyGrey(x: Int, y: Int, chunk: exr_chunk_info_t, _ target: Target) {
-        guard target.channels.names.count == 1 else { return }
+        guard target.channels.count == 1 else { return }
         for row in y..<min(y + Int(chunk.height), target.height) {
             for column in x..<min(x + Int(chunk.width), target.width) {
                 let pixel = target.pixels + 3 * (row * target.width + column)

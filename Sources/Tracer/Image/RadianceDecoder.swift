@@ -56,7 +56,8 @@ struct RadianceDecoder {
     /// What a mantissa is worth for each of the 256 exponents: 2^(e - 136), nothing for zero.
     private static func scales(exposure: Float) -> [Float] {
         (0..<256).map { exponent in
-            exponent == 0 ? 0 : Float(sign: .plus, exponent: exponent - 136, significand: 1) / exposure
+            exponent == 0
+                ? 0 : Float(sign: .plus, exponent: exponent - 136, significand: 1) / exposure
         }
     }
 

@@ -49,7 +49,8 @@ public struct FolderFiles: SceneFiles {
         var code: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             while count < size {
-                let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, size - count)
+                let got = Glibc.read(
+                    descriptor, buffer.baseAddress.map { $0 + count }, size - count)
                 if got < 0, errno == EINTR { continue }
                 if got < 0 { code = errno }
                 // A file that shrinks meanwhile simply ends sooner.

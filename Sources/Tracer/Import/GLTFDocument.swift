@@ -131,6 +131,14 @@ struct GLTFDocument: Decodable, Sendable {
 
     struct MaterialExtensions: Decodable, Sendable {
         var KHR_materials_emissive_strength: EmissiveStrength?
+        var KHR_materials_specular: Specular?
+    }
+
+    struct Specular: Decodable, Sendable {
+        var specularFactor: Float?
+        var specularTexture: Present?
+        var specularColorFactor: [Float]?
+        var specularColorTexture: Present?
     }
 
     struct EmissiveStrength: Decodable, Sendable {
@@ -199,7 +207,8 @@ struct GLTFDocument: Decodable, Sendable {
 extension GLTFDocument {
     /// The extensions that an import understands.
     static let supportedExtensions: Set<String> = [
-        "KHR_lights_punctual", "KHR_materials_emissive_strength", "KHR_mesh_quantization",
+        "KHR_lights_punctual", "KHR_materials_emissive_strength", "KHR_materials_specular",
+        "KHR_mesh_quantization",
     ]
 
     /// The images that materials use, by their index, each once, in the order of first use.
@@ -223,7 +232,8 @@ extension GLTFDocument {
     ) throws(SceneError) -> Int? {
         guard let texture = textures?.element(at: index) else {
             throw .malformed(
-                file: file, reason: "material \(material) uses texture \(index), which is not there")
+                file: file, reason: "material \(material) uses texture \(index), which is not there"
+            )
         }
         guard let source = texture.source else { return nil }
         guard images?.element(at: source) != nil else {

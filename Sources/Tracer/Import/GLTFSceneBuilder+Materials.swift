@@ -52,6 +52,14 @@ extension GLTFSceneBuilder {
         guard abs(material.normalScale) <= 1_000 else {
             throw malformed("\(shown) has the impossible normal scale \(material.normalScale)")
         }
+        if let specular = source.extensions?.KHR_materials_specular {
+            material.specular = try number(
+                specular.specularFactor ?? 1, upTo: 1, "specularFactor", of: shown)
+            let hasMore =
+                specular.specularTexture != nil || specular.specularColorTexture != nil
+                || (specular.specularColorFactor ?? [1, 1, 1]) != [1, 1, 1]
+            if hasMore { notices.add("\(shown): specular textures and colours are ignored") }
+        }
         let emissive = try numbers(
             source.emissiveFactor ?? [0, 0, 0], 3, upTo: SceneLimits.radianceMax,
             "emissiveFactor", of: shown)

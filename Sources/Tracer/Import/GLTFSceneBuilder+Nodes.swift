@@ -161,7 +161,9 @@ extension GLTFSceneBuilder {
             throw malformed("light \(index) is not there")
         }
         let color = source.color ?? [1, 1, 1]
-        guard color.count == 3 else { throw malformed("light \(index) has a colour of the wrong size") }
+        guard color.count == 3 else {
+            throw malformed("light \(index) has a colour of the wrong size")
+        }
         let intensity = SIMD3(color[0], color[1], color[2]) * (source.intensity ?? 1)
         guard intensity.isFinite, intensity.min() >= 0,
             intensity.max() <= SceneLimits.radianceMax

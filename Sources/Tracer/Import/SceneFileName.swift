@@ -45,7 +45,9 @@ enum SceneFileName {
         let scheme = uri[..<colon]
         let isScheme =
             first.isASCII && first.isLetter
-            && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
+            && scheme.allSatisfy {
+                $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0))
+            }
         return isScheme ? String(scheme) : nil
     }
 }

@@ -16,7 +16,8 @@ struct Vector8: Sendable {
         self.z = z
     }
 
-    /// The same vector in every lane.
+    /// The same vector in every lane. In stages write `SIMD3(x, y, z)`: the literal `[x, y, z]`
+    /// makes an array first.
     @inline(__always)
     init(repeating vector: SIMD3<Float>) {
         x = Float8(repeating: vector.x)

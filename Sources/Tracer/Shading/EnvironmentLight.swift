@@ -11,7 +11,7 @@
 // both at once by `evaluate(direction)`, `sample(u, v)`; `light.meanLuminance`. Directions are
 // mapped as ``Environment`` says.
 
-/// Owns the image and its distributions: 16 bytes a texel.
+/// Owns the image and its distributions: 18 to 20 bytes a texel.
 final class EnvironmentLight: @unchecked Sendable {
     // Unchecked because of the pointers: their memory is written by `init` only.
 
@@ -27,6 +27,9 @@ final class EnvironmentLight: @unchecked Sendable {
     private let columns: UnsafeMutablePointer<Float>
     /// `height + 1`: the share of the image above each row, from 0 to 1.
     private let rows: UnsafeMutablePointer<Float>
+    /// The guides of both; see ``GuidedInversion``.
+    private let columnGuides: UnsafeMutablePointer<Int32>
+    private let rowGuide: UnsafeMutablePointer<Int32>
 
     /// The largest radiance kept: what exceeds it, infinities included, is cut to it.
     static let radianceMax: Float = 4_194_304
@@ -57,6 +60,9 @@ final class EnvironmentLight: @unchecked Sendable {
         self.isConstant = isConstant
         columns = .allocate(capacity: height * (width + 1))
         rows = .allocate(capacity: height + 1)
+        let columnCells = GuidedInversion.cells(for: width)
+        columnGuides = .allocate(capacity: height * (columnCells + 1))
+        rowGuide = .allocate(capacity: GuidedInversion.cells(for: height) + 1)
         if isConstant {
             meanLuminance = Self.luminance(pixels)
             columns.update(repeating: 0, count: height * (width + 1))
@@ -64,6 +70,12 @@ final class EnvironmentLight: @unchecked Sendable {
         } else {
             meanLuminance = Self.buildDistributions(
                 pixels, width: width, height: height, columns: columns, rows: rows)
+            GuidedInversion.fill(rowGuide, table: rows, count: height)
+            for y in 0..<height {
+                GuidedInversion.fill(
+                    columnGuides + y * (columnCells + 1), table: columns + y * (width + 1),
+                    count: width)
+            }
         }
     }
 
@@ -71,13 +83,18 @@ final class EnvironmentLight: @unchecked Sendable {
         pixels.deallocate()
         columns.deallocate()
         rows.deallocate()
+        columnGuides.deallocate()
+        rowGuide.deallocate()
     }
 
     /// What the shading stage holds: valid while the light lives.
     var view: EnvironmentView {
         EnvironmentView(
-            pixels: pixels, columns: columns, rows: rows, width: Int32(width),
-            height: Int32(height), isConstant: isConstant, isBlack: meanLuminance <= 0)
+            pixels: pixels, columns: columns, rows: rows, columnGuides: columnGuides,
+            rowGuide: rowGuide, width: Int32(width), height: Int32(height),
+            columnCells: Int32(GuidedInversion.cells(for: width)),
+            rowCells: Int32(GuidedInversion.cells(for: height)), isConstant: isConstant,
+            isBlack: meanLuminance <= 0)
     }
 
     private static func luminance(_ pixel: UnsafePointer<Float>) -> Float {
@@ -149,8 +166,12 @@ struct EnvironmentView: @unchecked Sendable {
     fileprivate let pixels: UnsafePointer<Float>
     fileprivate let columns: UnsafePointer<Float>
     fileprivate let rows: UnsafePointer<Float>
+    fileprivate let columnGuides: UnsafePointer<Int32>
+    fileprivate let rowGuide: UnsafePointer<Int32>
     fileprivate let width: Int32
     fileprivate let height: Int32
+    fileprivate let columnCells: Int32
+    fileprivate let rowCells: Int32
     fileprivate let isConstant: Bool
     fileprivate let isBlack: Bool
 
@@ -185,15 +206,17 @@ struct EnvironmentView: @unchecked Sendable {
     func sample(_ u: Float8, _ v: Float8) -> EnvironmentSample8 {
         if isBlack {
             return EnvironmentSample8(
-                direction: Vector8(repeating: [0, 1, 0]), radiance: .zero,
+                direction: Vector8(repeating: SIMD3(0, 1, 0)), radiance: .zero,
                 pdf: Float8(repeating: 0))
         }
         if isConstant { return sampleSphere(u, v) }
         // Row by the marginal distribution, column by the row's, the rest of both is uniform.
         let zero = Int32x8(repeating: 0)
-        let row = Self.invert(rows, base: zero, count: height, v)
-        let stride = Int32x8(repeating: width &+ 1)
-        let column = Self.invert(columns, base: row.index &* stride, count: width, u)
+        let row = GuidedInversion.invert(
+            rows, base: zero, guide: rowGuide, guideBase: zero, cells: rowCells, v)
+        let column = GuidedInversion.invert(
+            columns, base: row.index &* Int32x8(repeating: width &+ 1), guide: columnGuides,
+            guideBase: row.index &* Int32x8(repeating: columnCells &+ 1), cells: columnCells, u)
         let x = (Float8(converting: column.index) + column.fraction) / Float(width)
         let y = (Float8(converting: row.index) + row.fraction) / Float(height)
         let azimuth = IEEEMath.sineCosine(turns: x - 0.5)
@@ -209,7 +232,9 @@ struct EnvironmentView: @unchecked Sendable {
     private static var uniformPdf: Float { 0.25 / IEEEMath.pi }
 
     @inline(__always)
-    private var constant: Vector8 { Vector8(repeating: [pixels[0], pixels[1], pixels[2]]) }
+    private var constant: Vector8 {
+        Vector8(repeating: SIMD3(pixels[0], pixels[1], pixels[2]))
+    }
 
     @inline(__always)
     private func sampleSphere(_ u: Float8, _ v: Float8) -> EnvironmentSample8 {
@@ -285,29 +310,5 @@ struct EnvironmentView: @unchecked Sendable {
             pixel(lower &+ leftWrapped) * (1 - fractionX)
             + pixel(lower &+ rightWrapped) * fractionX
         return above * (1 - fractionY) + below * fractionY
-    }
-
-    /// The interval of a cumulative table, starting at `base` in each lane, that holds `u`; where
-    /// in it; and its share.
-    @inline(__always)
-    private static func invert(
-        _ table: UnsafePointer<Float>, base: Int32x8, count: Int32, _ u: Float8
-    ) -> (index: Int32x8, fraction: Float8, share: Float8) {
-        // The largest index with table[index] ≤ u, by halving steps.
-        var index = Int32x8(repeating: 0)
-        var step = Int32(1) &<< (31 &- Int32(count.leadingZeroBitCount))
-        let last = Int32x8(repeating: count &- 1)
-        while step > 0 {
-            let next = minimum(index &+ Int32x8(repeating: step), last)
-            let isReached = gather(table, base &+ next) .<= u
-            index = select(isReached, next, index)
-            step &>>= 1
-        }
-        let low = gather(table, base &+ index)
-        let share = gather(table + 1, base &+ index) - low
-        let divisor = select(share .> 0, share, Float8(repeating: 1))
-        let fraction = clamp(
-            (u - low) / divisor, Float8(repeating: 0), Float8(repeating: 0x1.fffffep-1))
-        return (index, fraction, share)
     }
 }

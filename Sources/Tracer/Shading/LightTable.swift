@@ -75,12 +75,15 @@ final class LightTable: @unchecked Sendable {
             power[index] = Self.write(triangle, to: record)
             record += Self.recordStride
         }
-        let disc = Double(sceneRadius) * Double(sceneRadius) * Double(IEEEMath.pi)
+        let radius = sceneRadius.isFinite ? Double(sceneRadius) : 1
+        let disc = radius * radius * Double(IEEEMath.pi)
         for (index, light) in punctual.enumerated() {
             power[triangles.count + index] = Self.write(light, to: record, disc: disc)
             record += Self.recordStride
         }
         records = memory
+        // Lights whose numbers make no sense are never chosen.
+        power = power.map { $0 > 0 && $0.isFinite ? $0 : 0 }
         choice = AliasTable(weights: power)
         let total = power.reduce(0, +)
         let sky = Double(environment?.meanLuminance ?? 0) * 4 * Double(IEEEMath.pi) * disc

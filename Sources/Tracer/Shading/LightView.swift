@@ -28,7 +28,7 @@ struct LightView: @unchecked Sendable {
         let second = minimum(stretched, Float8(repeating: 0x1.fffffep-1))
         let chosen = choice.choose(bits)
         var result = LightSample8(
-            direction: Vector8(repeating: [0, 1, 0]), distance: Float8(repeating: 1),
+            direction: Vector8(repeating: SIMD3(0, 1, 0)), distance: Float8(repeating: 1),
             radiance: .zero, pdf: Float8(repeating: 0),
             isPunctual: chosen.index .>= triangleCount, light: chosen.index,
             barycentric1: Float8(repeating: 0), barycentric2: Float8(repeating: 0))

@@ -18,10 +18,10 @@ struct DiscoveredNodesTests {
     @Test("A node on several interfaces is one node, lost when its last service goes")
     func severalInterfaces() {
         var nodes = DiscoveredNodes(ownNode: NodeID(1))
-        #expect(nodes.appeared(key(1, "a"), node: NodeID(2), address: local) == [local])
-        #expect(nodes.appeared(key(2, "a"), node: NodeID(2), address: one) == [one, local])
-        #expect(nodes.appeared(key(2, "a"), node: NodeID(2), address: one) == nil)
-        #expect(nodes.appeared(key(3, "a"), node: NodeID(2), address: one) == nil)
+        #expect(nodes.appeared(key(1, "a"), node: NodeID(2), address: local).found == [local])
+        #expect(nodes.appeared(key(2, "a"), node: NodeID(2), address: one).found == [one, local])
+        #expect(nodes.appeared(key(2, "a"), node: NodeID(2), address: one).found == nil)
+        #expect(nodes.appeared(key(3, "a"), node: NodeID(2), address: one).found == nil)
         #expect(nodes.vanished(key(1, "a")) == nil)
         #expect(nodes.vanished(key(2, "a")) == nil)
         #expect(nodes.vanished(key(3, "a")) == NodeID(2))
@@ -31,9 +31,11 @@ struct DiscoveredNodesTests {
     @Test("A service that moves to another address or node is reported anew; oneself never")
     func changes() {
         var nodes = DiscoveredNodes(ownNode: NodeID(1))
-        #expect(nodes.appeared(key(1, "me"), node: NodeID(1), address: one) == nil)
-        #expect(nodes.appeared(key(1, "a"), node: NodeID(2), address: one) == [one])
-        #expect(nodes.appeared(key(1, "a"), node: NodeID(2), address: two) == [two])
+        #expect(nodes.appeared(key(1, "me"), node: NodeID(1), address: one).found == nil)
+        #expect(nodes.appeared(key(1, "a"), node: NodeID(2), address: one).found == [one])
+        #expect(nodes.appeared(key(1, "a"), node: NodeID(2), address: two).found == [two])
+        let moved = nodes.appeared(key(1, "a"), node: NodeID(3), address: two)
+        #expect(moved.found == [two] && moved.lost == NodeID(2))
     }
 
     @Test("A flood of services is bounded")
@@ -41,12 +43,20 @@ struct DiscoveredNodesTests {
         var nodes = DiscoveredNodes(ownNode: NodeID(1))
         var found = 0
         for number in 0..<DiscoveredNodes.servicesMax + 100 {
-            let node = NodeID(UInt64(number) % 3 + 2)
+            let node = NodeID(UInt64(number) / 10 + 2)
             let seen = nodes.appeared(key(1, "\(number)"), node: node, address: one)
-            if seen != nil { found += 1 }
+            if seen.found != nil { found += 1 }
         }
-        #expect(found == 3)
+        #expect(found == (DiscoveredNodes.servicesMax + 9) / 10)
         #expect(nodes.vanished(key(1, "\(DiscoveredNodes.servicesMax)")) == nil)
+        var one = DiscoveredNodes(ownNode: NodeID(1))
+        var addresses = 0
+        for port in 1...1_000 {
+            let address = NodeAddress(10, 0, 0, 1, port: UInt16(port))
+            let seen = one.appeared(key(1, "\(port)"), node: NodeID(2), address: address)
+            addresses = max(addresses, seen.found?.count ?? 0)
+        }
+        #expect(addresses == DiscoveredNodes.servicesPerNodeMax)
     }
 
     @Test("A record's text names the node, foreign texts name none, a long name is cut")

@@ -164,6 +164,32 @@ struct StreamTests {
         pair.listener.close()
     }
 
+    @Test("A stream that has ended is freed with its callbacks, however it ended")
+    func freed() async throws {
+        weak var client: StreamConnection?
+        weak var server: StreamConnection?
+        weak var listening: StreamListener?
+        for abrupt in [true, false] {
+            do {
+                let listener = try StreamListener.listen(on: loopback, preamble: preamble)
+                let connection = StreamConnection.connect(
+                    to: try #require(listener.localAddress), preamble: preamble)
+                listener.onConnection = { accepted in
+                    server = accepted
+                    accepted.onFrame = { _, _ in accepted.send(kind: 1, payload: [1]) }
+                }
+                connection.onFrame = { _, _ in connection.pauseReading() }
+                connection.send(kind: 1, payload: [2])
+                #expect(await Loop.until { connection.counters.framesReceived == 1 })
+                client = connection
+                listening = listener
+                if abrupt { connection.abort() } else { connection.closeAfterFlush() }
+                listener.close()
+            }
+            #expect(await Loop.until { client == nil && server == nil && listening == nil })
+        }
+    }
+
     @Test("Nobody listening is told as refused")
     func refused() async throws {
         let listener = try StreamListener.listen(on: loopback, preamble: preamble)

@@ -1,0 +1,163 @@
+// A scene made ready for rendering: the acceleration structure, the tables of triangles,
+// materials and lights, and the camera of one frame.
+
+/// A scene made ready for rendering one frame. Immutable, shared by all threads.
+public final class PreparedScene: Sendable {
+    /// The settings the scene was prepared for.
+    public let settings: FrameSettings
+    /// Triangles that Embree was given; those of an instanced mesh count once.
+    public let triangleCount: Int
+
+    let geometry: SceneGeometry
+    let kernel: KernelScene
+    private let materials: AlignedBuffer<Float>
+    private let textures: TextureSet
+    private let environment: EnvironmentLight?
+    private let lights: LightTable
+    private let emissiveTextures: AlignedBuffer<Float>?
+
+    /// Builds everything that rendering needs.
+    ///
+    /// - Parameters:
+    ///   - scene: what was imported; it is not kept.
+    ///   - frame: size, samples, depth, seed and camera of the frame.
+    ///   - buildThreads: how many threads build the acceleration structure.
+    /// - Throws: `SceneError.notFound` for a camera that the scene doesn't have,
+    ///   `.malformed` for a description whose indices lie outside its arrays, `.tooLarge` for
+    ///   more triangles than 32-bit tables reach.
+    public init(
+        _ scene: SceneDescription, frame: FrameSettings, buildThreads: Int
+    ) throws(SceneError) {
+        guard frame.width > 0, frame.height > 0, frame.maxDepth > 0 else {
+            throw .malformed(file: "frame", reason: "a size or depth of zero")
+        }
+        settings = frame
+        let camera = try Self.camera(of: scene, frame: frame)
+        geometry = try SceneGeometry(scene, buildThreads: buildThreads)
+        triangleCount = geometry.records.count
+        textures = try TextureSet(images: scene.images)
+        environment = try scene.environment.map { source throws(SceneError) in
+            try EnvironmentLight(source)
+        }
+        let emitters = SceneEmitters(scene, geometry)
+        let isBright = (environment?.meanLuminance ?? 0) > 0
+        lights = LightTable(
+            triangles: emitters.triangles, punctual: scene.lights,
+            environment: isBright ? environment : nil,
+            sceneRadius: scene.bounds.map { length3($0.upper - $0.lower) * 0.5 } ?? 1)
+        let view = lights.view
+        materials = Self.materialTable(scene, textures) { material in
+            guard let light = emitters.firstOfMaterial[material] else { return 0 }
+            return view.trianglePdf(
+                Int32x8(repeating: Int32(light)), distanceSquared: Float8(repeating: 1),
+                cosine: Float8(repeating: 1))[0]
+        }
+        emissiveTextures = emitters.textureTable(scene, textures)
+        var features = SceneFeatures()
+        features.hasInstances = geometry.placed.contains { $0.row > 0 }
+        features.hasTransparency = scene.materials.contains { $0.letsThrough }
+        features.hasDetail =
+            geometry.hasAttributes || features.hasInstances
+            || scene.materials.contains { !$0.isPlain }
+        kernel = KernelScene(
+            records: UnsafePointer(geometry.records.base),
+            indices: UnsafeRawPointer(geometry.indices.base).assumingMemoryBound(to: Int32.self),
+            positions: UnsafePointer(geometry.positions.base),
+            attributes: UnsafePointer(geometry.attributes.base),
+            instances: UnsafePointer(geometry.instances.base),
+            materials: UnsafePointer(materials.base), textures: textures.view, lights: view,
+            emissiveTextures: emissiveTextures.map { UnsafePointer($0.base) },
+            specularAlbedo: .shared, features: features,
+            camera: CameraFrame(camera, width: frame.width, height: frame.height),
+            maxDepth: frame.maxDepth, seed: frame.seed, hasLights: !lights.isEmpty,
+            testsEmitters: emitters.triangles.count <= KernelScene.testedEmittersMax
+                && emissiveTextures == nil && !features.hasTransparency)
+    }
+
+    private static func camera(
+        of scene: SceneDescription, frame: FrameSettings
+    ) throws(SceneError) -> Camera {
+        if let name = frame.cameraName {
+            if let camera = scene.cameras.first(where: { $0.name == name }) { return camera }
+            let names = scene.cameras.map { "'\($0.name)'" }.joined(separator: ", ")
+            let there = names.isEmpty ? "it has none" : "it has \(names)"
+            throw .notFound("the scene has no camera '\(name)'; \(there)")
+        }
+        if let first = scene.cameras.first { return first }
+        return frameCamera(for: scene, aspect: Float(frame.width) / Float(frame.height))
+    }
+
+    /// Rows of ``MaterialRow``; `lightDensity` gives the density of light sampling on a
+    /// material's surfaces.
+    private static func materialTable(
+        _ scene: SceneDescription, _ textures: TextureSet, lightDensity: (Int) -> Float
+    ) -> AlignedBuffer<Float> {
+        let stride = Int(MaterialRow.stride)
+        let table = AlignedBuffer<Float>(count: stride * scene.materials.count)
+        for (number, material) in scene.materials.enumerated() {
+            let row = table.base + stride * number
+            for axis in 0..<3 {
+                row[MaterialRow.baseColor + axis] = material.baseColor[axis]
+                row[MaterialRow.emission + axis] = material.emissive[axis]
+            }
+            let shines = material.emissive.max() > 0
+            row[MaterialRow.shiningSides] = !shines ? 0 : material.isDoubleSided ? 2 : 1
+            row[MaterialRow.lightDensity] = lightDensity(number)
+            row[MaterialRow.metallic] = material.metallic
+            row[MaterialRow.roughness] = material.roughness
+            row[MaterialRow.alpha] = material.alpha
+            row[MaterialRow.cutoff] =
+                switch material.alphaMode {
+                case .opaque: MaterialRow.opaque
+                case .mask(let cutoff): max(cutoff, 0)
+                case .blend: MaterialRow.blend
+                }
+            func slot(_ field: Int, _ reference: TextureReference?) {
+                row[field] = Float(bitPattern: UInt32(textures.slot(for: reference)))
+            }
+            slot(MaterialRow.baseColorSlot, material.baseColorTexture)
+            slot(MaterialRow.metallicRoughnessSlot, material.metallicRoughnessTexture)
+            slot(MaterialRow.normalSlot, material.normalTexture)
+            slot(MaterialRow.emissiveSlot, material.emissiveTexture)
+            row[MaterialRow.normalScale] = material.normalScale
+            row[MaterialRow.specular] = material.effectiveSpecular
+        }
+        return table
+    }
+}
+
+extension Material {
+    /// Rays may pass.
+    var letsThrough: Bool {
+        switch alphaMode {
+        case .opaque: false
+        case .mask(let cutoff): baseColorTexture != nil || alpha < cutoff
+        case .blend: baseColorTexture != nil || alpha < 1
+        }
+    }
+
+    /// Lambertian and without textures.
+    fileprivate var isPlain: Bool {
+        isLambertian && baseColorTexture == nil && normalTexture == nil
+            && emissiveTexture == nil && !letsThrough
+    }
+}
+
+extension SceneDescription {
+    /// The box around all instances; nil for an empty scene.
+    var bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)? {
+        var lower = SIMD3<Float>(repeating: .infinity)
+        var upper = SIMD3<Float>(repeating: -.infinity)
+        for instance in instances {
+            let positions = meshes[instance.mesh].positions
+            for index in stride(from: 0, to: positions.count - 2, by: 3) {
+                let p = instance.transform.point(
+                    SIMD3(positions[index], positions[index + 1], positions[index + 2]))
+                guard p.x.isFinite, p.y.isFinite, p.z.isFinite else { continue }
+                lower.replace(with: p, where: p .< lower)
+                upper.replace(with: p, where: p .> upper)
+            }
+        }
+        return lower.x <= upper.x ? (lower, upper) : nil
+    }
+}

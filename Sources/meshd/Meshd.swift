@@ -1,0 +1,49 @@
+// The command `meshd`: its subcommands, and how it ends.
+
+import ArgumentParser
+import MeshRuntime
+
+@main
+struct Meshd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "meshd",
+        abstract: "Render one frame on all the machines of the network.",
+        discussion: """
+            Start `meshd up` on every machine. Then, on any of them:
+
+                meshd render scene.glb -o picture.exr -o picture.png
+
+            \(Outcome.help)
+            """,
+        version: "meshd \(MeshProtocol.programVersion)",
+        subcommands: [
+            UpCommand.self, RenderCommand.self, NodesCommand.self, DevicesCommand.self,
+            StatusCommand.self, BenchCommand.self,
+        ])
+}
+
+/// How the program ends; the values are in the help.
+enum Outcome: Int32 {
+    case done = 0
+    /// EX_USAGE of sysexits.h, as the argument parser has it.
+    case badUsage = 64
+    case unreadableScene = 65
+    case noMesh = 69
+    case failed = 70
+    case unwritableOutput = 73
+    case interrupted = 130
+
+    var exitCode: ExitCode { ExitCode(rawValue) }
+
+    static let help = """
+        Exit codes: 0 done, 64 bad usage, 65 unreadable scene, 69 no mesh or daemon reachable, \
+        70 failed, 73 output cannot be written, 130 interrupted (the picture so far is written).
+        """
+}
+
+/// Ends the program with one clear line.
+/// - Returns: what to throw.
+func failure(_ outcome: Outcome, _ message: String) -> ExitCode {
+    Terminal.error(message)
+    return outcome.exitCode
+}

@@ -1,0 +1,145 @@
+// The three ways a frame is rendered: here alone, through this machine's daemon, or as a node of
+// the mesh for the time of the frame.
+
+import ArgumentParser
+import Foundation
+import MeshCore
+import MeshRuntime
+import Tracer
+
+/// A frame that renders somewhere.
+struct Rendering {
+    let updates: AsyncStream<RenderUpdate>
+    /// Asks for the picture so far as the result.
+    let cancel: @Sendable () async -> Void
+    /// Lets go of what rendered it.
+    let end: @Sendable () async -> Void
+}
+
+/// What the user asked for.
+struct RenderRequest {
+    let scene: String
+    let environment: String?
+    let settings: FrameSettings
+    let threads: Int
+    let requested: Instant
+
+    func renderLocally() async throws -> Rendering {
+        // Nothing goes through a store: the files are read where they are.
+        let job = try describe { (_, _) throws(SceneError) in }
+        let prepared = try prepare(
+            job, from: SubmittedFiles(scene: scene, environment: environment))
+        let render = await LocalRender(
+            prepared, threads: threads, niceness: 10, requested: requested)
+        return Rendering(
+            updates: render.updates, cancel: { await render.cancel() }, end: {})
+    }
+
+    func renderOnMesh(
+        state: String, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool
+    ) async throws -> Rendering {
+        if let client = try? await ControlClient.connect(state: state) {
+            return try await render(with: client)
+        }
+        return try await renderAsNode(
+            state: state, peers: peers, usesDiscovery: usesDiscovery, isQuiet: isQuiet)
+    }
+
+    private func render(with client: ControlClient) async throws -> Rendering {
+        var names: [Digest: String] = [:]
+        let files = SubmittedFiles(scene: scene, environment: environment)
+        let job = try describe { (_, _) throws(SceneError) in }
+        for file in job.files {
+            if let digest = Digest(hexadecimal: file.digest) { names[digest] = file.name }
+        }
+        do {
+            let known = names
+            let updates = try await client.render(
+                job, file: { digest in known[digest].flatMap { try? files.contents(of: $0) } })
+            return Rendering(
+                updates: updates, cancel: { await client.cancel() },
+                end: { await client.close() })
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
+    }
+
+    private func renderAsNode(
+        state path: String, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool
+    ) async throws -> Rendering {
+        let (state, temporary) = try openState(path)
+        let store: FileStore
+        do {
+            store = try FileStore(folder: state.path + "/files")
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
+        let job = try describe { (bytes, digest) throws(SceneError) in
+            do {
+                try store.insert(bytes, as: digest)
+            } catch {
+                throw .unreadableFile(store.folder, reason: "\(error)")
+            }
+        }
+        let configuration = NodeConfiguration(
+            name: ProcessInfo.processInfo.hostName, listen: NodeAddress(0, 0, 0, 0, port: 0),
+            threads: threads, peers: peers, usesDiscovery: usesDiscovery)
+        let runtime: NodeRuntime
+        do {
+            // The node looks for others while the scene is built.
+            runtime = try await NodeRuntime(
+                configuration: configuration, state: state, logger: makeLogger("meshd"))
+        } catch {
+            throw failure(.failed, "cannot start: \(error)")
+        }
+        let prepared: PreparedJob
+        do {
+            prepared = try prepare(job, from: StoredFiles(job: job, store: store))
+        } catch {
+            await runtime.stop()
+            throw error
+        }
+        if !isQuiet { await show(runtime) }
+        let session = await runtime.submit(prepared, requested: requested)
+        return Rendering(
+            updates: session.updates, cancel: { await session.cancel() },
+            end: {
+                await runtime.stop()
+                if let temporary { try? FileManager.default.removeItem(atPath: temporary) }
+            })
+    }
+
+    @EventLoop
+    private func show(_ runtime: NodeRuntime) { runtime.onNotice = { Terminal.note($0) } }
+
+    /// The state folder, or a temporary one when another process uses it.
+    private func openState(_ path: String) throws -> (StateFolder, temporary: String?) {
+        if let state = try? StateFolder(path: path) { return (state, nil) }
+        let temporary =
+            NSTemporaryDirectory() + "/meshd-\(ProcessInfo.processInfo.processIdentifier)"
+        do {
+            return (try StateFolder(path: temporary), temporary)
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
+    }
+
+    private func describe(
+        insert: ([UInt8], Digest) throws(SceneError) -> Void
+    ) throws -> FrameJob {
+        do {
+            return try ScenePreparation.describe(
+                scene: scene, environment: environment, settings: settings, insert: insert)
+        } catch {
+            throw failure(.unreadableScene, "\(error)")
+        }
+    }
+
+    private func prepare(_ job: FrameJob, from files: any SceneFiles) throws -> PreparedJob {
+        do {
+            return try ScenePreparation.prepare(job, from: files, buildThreads: threads)
+        } catch {
+            throw failure(.unreadableScene, "\(error)")
+        }
+    }
+}

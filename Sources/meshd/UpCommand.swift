@@ -1,0 +1,105 @@
+// `meshd up`: the daemon, in the foreground.
+
+import ArgumentParser
+import Foundation
+import MeshCore
+import MeshRuntime
+
+struct UpCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up",
+        abstract: "Make this machine a node of the mesh, until Ctrl-C.",
+        discussion: "Nodes find each other by mDNS; where there is none, name one with --peer.")
+
+    @Option(help: "What people call this node. (default: the host's name)")
+    var name: String?
+
+    @Option(help: ArgumentHelp("Where to listen, UDP and TCP.", valueName: "address:port"))
+    var listen: String = "0.0.0.0:\(MeshProtocol.defaultPort)"
+
+    @Option(help: "Render threads. (default: one for each processor core)")
+    var threads: Int?
+
+    @Option(
+        name: .customLong("peer"),
+        help: ArgumentHelp(
+            "A node to ask for the others; may be repeated.", valueName: "host:port"))
+    var peers: [String] = []
+
+    @Flag(name: .customLong("no-mdns"), help: "Neither publish this node nor look for others.")
+    var withoutDiscovery = false
+
+    @OptionGroup var stateOptions: StateOptions
+
+    func validate() throws {
+        guard NodeAddress(listen) != nil else {
+            throw ValidationError("'\(listen)' is no ADDRESS:PORT to listen on")
+        }
+        if let threads, !(1...1_024).contains(threads) {
+            throw ValidationError("--threads is between 1 and 1024")
+        }
+    }
+
+    func run() async throws {
+        let contacts = try await resolve(peers)
+        guard let address = NodeAddress(listen) else { throw Outcome.badUsage.exitCode }
+        let interruption = Interruption()
+        let state: StateFolder
+        do {
+            state = try StateFolder(path: stateOptions.state)
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
+        let configuration = NodeConfiguration(
+            name: name ?? ProcessInfo.processInfo.hostName, listen: address,
+            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
+            peers: contacts, usesDiscovery: !withoutDiscovery, niceness: 19)
+        let runtime: NodeRuntime
+        let control: ControlServer
+        do {
+            runtime = try await NodeRuntime(
+                configuration: configuration, state: state, logger: makeLogger("meshd"))
+            control = try await ControlServer(runtime: runtime)
+        } catch {
+            throw failure(.failed, "cannot start: \(error)")
+        }
+        await show(runtime)
+        await interruption.wait()
+        Terminal.note("leaving the mesh")
+        await control.close()
+        await runtime.stop()
+    }
+
+    @EventLoop
+    private func show(_ runtime: NodeRuntime) {
+        Terminal.note(
+            "node \(runtime.configuration.name) (\(runtime.identity.node)) "
+                + "on \(runtime.address), \(runtime.configuration.threads) threads")
+        runtime.onNotice = { Terminal.note($0) }
+    }
+}
+
+/// Waits for Ctrl-C or a polite kill.
+struct Interruption: Sendable {
+    private let stream: AsyncStream<Void>
+
+    init() {
+        let (stream, continuation) = AsyncStream<Void>.makeStream()
+        self.stream = stream
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            // The handler keeps its source: it listens as long as the process lives.
+            source.setEventHandler {
+                continuation.yield()
+                _ = source
+            }
+            source.resume()
+        }
+    }
+
+    /// Returns when a signal has come.
+    func wait() async {
+        for await _ in stream { return }
+    }
+}
