@@ -72,7 +72,7 @@ struct LabFrame: Hashable, Sendable {
 
     private static let scenePath: String = {
         let path = folder + "/room.glb"
-        FileManager.default.createFile(atPath: path, contents: SceneFixture.room())
+        _ = FileManager.default.createFile(atPath: path, contents: SceneFixture.room())
         return path
     }()
 
@@ -100,17 +100,16 @@ struct LabFrame: Hashable, Sendable {
     }
 }
 
-extension RunningProgram {
-    /// Waits until a rendering says that it has come this far.
-    func reaches(percent wanted: Double) async throws {
-        try await eventually("\(wanted) percent", within: .seconds(120)) {
-            guard isRunning else { throw WaitedInVain("the rendering has ended: \(self)") }
-            return percentShown >= wanted
+extension LabHost {
+    /// Waits until the film on this host, which originated the frame, holds so much of it.
+    func filmHolds(percent wanted: Double, of rendering: RunningProgram) async throws {
+        try await eventually(
+            "\(wanted) percent", within: .seconds(120), every: .milliseconds(100)
+        ) {
+            guard rendering.isRunning else {
+                throw WaitedInVain("ended before \(wanted) percent were seen: \(rendering)")
+            }
+            return try await status().frames.contains { $0.committed * 100 >= wanted }
         }
-    }
-
-    /// The last percentage that a rendering has shown; 0 before the first.
-    var percentShown: Double {
-        errors.matches(of: /([0-9]+(?:\.[0-9]+)?) ?%/).compactMap { Double($0.output.1) }.last ?? 0
     }
 }

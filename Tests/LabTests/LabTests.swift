@@ -43,9 +43,9 @@ struct LabTests {
             try await lab.hosts[0].sees(Array(lab.hosts.prefix(3)))
 
             let rendering = try LabFrame.long.start(on: lab.hosts[0])
-            try await rendering.reaches(percent: 30)
+            try await lab.hosts[0].filmHolds(percent: 30, of: rendering)
             doomed.signal(SIGKILL)
-            try await rendering.reaches(percent: 50)
+            try await lab.hosts[0].filmHolds(percent: 50, of: rendering)
             _ = try lab.hosts[3].spawnMeshd(["up", "--name", lab.hosts[3].name])
             let statistics = try await LabFrame.long.statistics(of: rendering, on: lab.hosts[0])
             let names = statistics.nodes.filter { $0.units > 0 }.map(\.name)
@@ -67,7 +67,7 @@ struct LabTests {
             let lost = lab.hosts[2]
 
             let rendering = try LabFrame.long.start(on: lab.hosts[0])
-            try await rendering.reaches(percent: 15)
+            try await lab.hosts[0].filmHolds(percent: 15, of: rendering)
             try await lost.cut()
             try await lab.hosts[0].sees(Array(lab.hosts.prefix(2)))
             try await eventually("the node given up", within: .seconds(30)) {

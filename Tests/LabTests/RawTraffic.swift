@@ -25,7 +25,7 @@ enum RawTraffic {
             ("noise", noise(512)),
             ("large", noise(60_000)),
             ("http", Array("GET / HTTP/1.1\r\nHost: mesh\r\n\r\n".utf8)),
-            ("tls", [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC, 0x03, 0x03] + noise(506)),
+            ("tls", [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC, 0x03] + noise(507)),
         ]
     }()
 
@@ -36,7 +36,7 @@ enum RawTraffic {
         let place = "\(victim.address)/\(LabHost.meshPort)"
         for payload in payloads {
             let path = "\(host.folder)/garbage-\(payload.name)"
-            FileManager.default.createFile(atPath: path, contents: Data(payload.bytes))
+            try Data(payload.bytes).write(to: URL(fileURLWithPath: path))
             let sent = try await host.spawn([
                 "/bin/bash", "-c",
                 """

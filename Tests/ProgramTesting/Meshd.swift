@@ -1,7 +1,7 @@
 // The program under test, and what it says of itself as JSON: read here as documented, not with
 // the program's own types, so that a change of the format fails a test.
 
-public import Foundation
+import Foundation
 
 /// Where the program is.
 public enum Meshd {

@@ -61,7 +61,7 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
             process.currentDirectoryURL = URL(fileURLWithPath: directory, isDirectory: true)
         }
         for path in [outputPath, errorsPath] {
-            FileManager.default.createFile(atPath: path, contents: nil)
+            try Data().write(to: URL(fileURLWithPath: path))
         }
         let output = try FileHandle(forWritingTo: URL(fileURLWithPath: outputPath))
         let errors = try FileHandle(forWritingTo: URL(fileURLWithPath: errorsPath))
