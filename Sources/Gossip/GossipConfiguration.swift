@@ -1,5 +1,9 @@
 // The settings of the membership protocol, each with the formula it enters. The defaults are for
-// a local network. Names follow SWIM and Lifeguard.
+// a local network. Names follow SWIM and Lifeguard. With them, in virtual time (GossipTests): a
+// killed process is known dead by all of 5 to 20 members after 1.3 s at the median, a host that
+// falls silent after 6.3 s; no false death in 216 stops of 3 and 5 s under 0, 10 and 20 % loss;
+// halves that were cut apart merge 2 s after healing; 338 bytes a second idle, frames included,
+// from 2 to 120 members.
 
 /// How fast and how patient the membership is.
 public struct GossipConfiguration: Hashable, Sendable {

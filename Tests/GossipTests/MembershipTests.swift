@@ -91,6 +91,58 @@ struct MembershipTests {
         #expect(mesh.isConverged(0..<12), "seed \(seed)")
     }
 
+    @Test("Stops of 3 and 5 s and a fifth of all datagrams lost: still nobody is declared dead")
+    func freezeUnderLoss() {
+        var mesh = VirtualMesh.converged(12, seed: 200)
+        mesh.loss = 0.2
+        for round in 0..<12 {
+            mesh.freeze((round * 5 + 3) % 12, for: .seconds(round % 2 == 0 ? 3 : 5))
+            mesh.run(.seconds(15))
+        }
+        for index in 0..<12 { #expect(mesh.deaths(of: index) == 0) }
+        mesh.checkInvariants()
+    }
+
+    @Test("A node that was given a false refusal refutes it and lives on", arguments: seeds)
+    func falseRefusal(seed: UInt64) {
+        var mesh = VirtualMesh.converged(8, seed: seed)
+        for witness in [1, 2, 3] {
+            mesh.act(witness) { $0.noteRefusal(of: VirtualMesh.address(6), at: $1) }
+        }
+        mesh.run(.seconds(5))
+        #expect(mesh.isConverged(0..<8), "seed \(seed)")
+        #expect(mesh.deaths(of: 6) == 0, "seed \(seed)")
+        #expect(mesh.nodes[6].membership.statistics.refutations > 0, "seed \(seed)")
+    }
+
+    @Test("Departed members are forgotten in time, and the table stays within its bound")
+    func bounds() {
+        var configuration = GossipConfiguration()
+        configuration.departedRetention = .seconds(20)
+        configuration.membersMax = 6
+        var mesh = VirtualMesh.converged(9, seed: 3, configuration: configuration)
+        for node in mesh.nodes { #expect(node.membership.members.count <= 6) }
+        mesh = VirtualMesh.converged(4, seed: 3, configuration: configuration)
+        mesh.kill(3)
+        mesh.run(.seconds(10))
+        #expect(mesh.status(of: 3, seenBy: 0) == .dead)
+        mesh.run(.seconds(30))
+        for index in 0..<3 { #expect(mesh.status(of: 3, seenBy: index) == nil) }
+        mesh.checkInvariants()
+    }
+
+    @Test("A second process with the same node id and a higher boot number is reported")
+    func identityConflict() {
+        let own = ParticipantID(node: NodeID(1), boot: 1)
+        var membership = Membership(
+            participant: own, address: VirtualMesh.address(0), seed: 1, at: .zero)
+        let clone = ParticipantID(node: NodeID(1), boot: 2)
+        membership.receive(
+            GossipMessage(sender: clone, body: .gossip), from: VirtualMesh.address(1), at: .zero)
+        #expect(membership.nextDirective() == .identityConflict(clone))
+        #expect(membership.nextDirective() == nil)
+    }
+
     @Test("A long stop ends in death for others and in return for all", arguments: seeds)
     func longFreeze(seed: UInt64) {
         var mesh = VirtualMesh.converged(8, seed: seed)

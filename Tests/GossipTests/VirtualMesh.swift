@@ -19,7 +19,7 @@ struct VirtualMesh {
         var group = 0
         var sentBytes = 0
         var sentDatagrams = 0
-        /// Highest use of memory that could grow: checked by tests.
+        /// What this node was told, in order.
         var events: [Event] = []
     }
 
