@@ -1,6 +1,6 @@
 // The trouble that a simulated mesh gets into, and random schedules of it.
 
-public import MeshCore
+import MeshCore
 
 /// Something that goes wrong at a time.
 public struct ScheduledFault: Hashable, Sendable {

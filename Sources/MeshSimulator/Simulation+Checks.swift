@@ -3,11 +3,13 @@
 
 import MeshCore
 import MeshNode
+import WorkStealing
 
 extension Simulation {
     /// Checks that the films of a node are true and that its machine knows them.
     mutating func checkFilms(of index: Int) {
-        guard let process = nodes[index].process else { return }
+        guard filmsChanged, let process = nodes[index].process else { return }
+        filmsChanged = false
         for job in jobs {
             guard let frame = job.frame, let kept = process.drivers[frame] else { continue }
             for (film, name) in [(kept.film, "film"), (kept.open, "open partial")]

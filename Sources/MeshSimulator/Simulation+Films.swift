@@ -13,6 +13,7 @@ extension Simulation {
         guard var keeper = nodes[index].process?.drivers[frame] else { return nil }
         let result = body(&keeper)
         nodes[index].process?.drivers[frame] = keeper
+        filmsChanged = true
         return result
     }
 

@@ -95,8 +95,8 @@ extension Simulation {
         let sender = ParticipantID(node: nodes[packet.from].id, boot: packet.boot)
         switch packet.content {
         case .datagram(let datagram):
-            nodes[index].process?.node.receive(
-                datagram: datagram, from: nodes[packet.from].address, at: local)
+            let address = nodes[packet.from].address
+            nodes[index].process?.node.receive(datagram: datagram, from: address, at: local)
         case .message(let message):
             log?("\(now) \(packet.from) → \(index): \(message)")
             nodes[index].process?.node.receive(message, from: sender, at: local)

@@ -52,7 +52,7 @@ extension Simulation {
         }
     }
 
-    private mutating func perform(_ directive: NodeDirective, at index: Int) {
+    mutating func perform(_ directive: NodeDirective, at index: Int) {
         switch directive {
         case .sendDatagram(let datagram, to: let address):
             send(datagram, from: index, to: address)
@@ -183,8 +183,8 @@ extension Simulation {
         nodes[index].process?.devices[device].unit = nil
         nodes[index].process?.wantsUnits = true
         jobs[job].unitsRendered += 1
-        nodes[index].process?.node.setSpeed(
-            samplesPerSecond: nodes[index].speeds.reduce(0, +) / nodes[index].slowness)
+        let speed = nodes[index].speeds.reduce(0, +) / nodes[index].slowness
+        nodes[index].process?.node.setSpeed(samplesPerSecond: speed)
         let disposition =
             nodes[index].process?.node.rendered(unit, of: frame, at: local) ?? .discard
         keep(unit, disposition, of: frame, at: index)

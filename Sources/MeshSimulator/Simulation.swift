@@ -1,7 +1,7 @@
 // A whole mesh in one value: the MeshNodes of the daemon, a network and devices made of events, in
 // virtual time from one seed. Checkers look at every film after every step that could change it.
 
-public import MeshCore
+import MeshCore
 import MeshNode
 
 /// One simulated run.
@@ -34,13 +34,15 @@ public struct Simulation: Sendable {
     /// What they can render per second now.
     var capacityRate = 0.0
     let faultsEnd: Instant
+    /// A film may have changed since the last check.
+    var filmsChanged = false
 
     /// The most violations reported.
     static let violationsMax = 16
 
     public init(_ configuration: SimulationConfiguration) {
         self.configuration = configuration
-        random = RandomNumbers(seed: configuration.seed)
+        var random = RandomNumbers(seed: configuration.seed)
         nodes = configuration.nodes.enumerated().map { index, speeds in
             SimulatedNode(
                 id: NodeID(random.next()),
@@ -60,6 +62,7 @@ public struct Simulation: Sendable {
                 workSpace: space, seed: random.next(), costSigma: configuration.costSigma)
             jobs.append(SimulatedJob(submission: submission, tallies: tallies))
         }
+        self.random = random
     }
 
     /// Runs until every frame is settled, a promise is broken or patience is at its end.
@@ -72,6 +75,7 @@ public struct Simulation: Sendable {
             report.steps += 1
             note(event)
             process(event)
+            if report.steps >= configuration.stepsMax { violate(.restless, describeUnfinished()) }
             guard report.violations.isEmpty else { break }
             guard now >= nextLook else { continue }
             nextLook = now + .milliseconds(100)

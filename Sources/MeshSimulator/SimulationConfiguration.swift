@@ -1,7 +1,7 @@
 // What is simulated: nodes and their speeds, the network between them, the frames they render and
 // the trouble they get into. Together with the seed it determines a run to the last bit.
 
-public import MeshCore
+import MeshCore
 public import MeshNode
 
 /// One run of a simulated mesh.
@@ -26,6 +26,8 @@ public struct SimulationConfiguration: Sendable {
     public var bytesPerPixel = 15.0
     /// The run fails when its frames are not settled this long after the last fault.
     public var patience: Duration = .seconds(120)
+    /// The run fails after this many events: some machine does not come to rest.
+    public var stepsMax = 2_000_000
 
     public init(seed: UInt64, nodes: [[Double]]) {
         self.seed = seed

@@ -17,6 +17,8 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
         case twoResults
         /// The frames were not settled in time.
         case unfinished
+        /// Events without end.
+        case restless
     }
     public var kind: Kind
     /// The number of the event after which it was found.
