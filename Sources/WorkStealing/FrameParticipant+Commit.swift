@@ -42,6 +42,7 @@ extension FrameParticipant {
         }
         root.plansRepeatAt = root.plans.isEmpty ? nil : now + configuration.reportTimeout / 2
         root.phase = .gathering(since: now)
+        root.beatAt = now + heartbeat
         self.root = root
         statistics.dataRounds += 1
         for (node, plan) in root.plans { send(.plan(plan), to: node) }
@@ -139,7 +140,7 @@ extension FrameParticipant {
             next = min(next, now + configuration.admissionDelay)
         }
         if isComplete { next = root.farewells == 0 ? now : root.startedAt + heartbeat }
-        root.nextStartAt = max(now, next)
+        root.nextStartAt = max(root.earliestStart(at: now, configuration), next)
         self.root = root
     }
 

@@ -45,7 +45,7 @@ extension FrameParticipant {
     /// When an idle device of this node is to double a stuck unit.
     var stuckDeadline: Instant? {
         guard thief.isStarving, !hasWork, let stuck = stuckUnit else { return nil }
-        return stuck.due
+        return max(stuck.due, stuckToldAt + configuration.stuckAge)
     }
 
     /// A paused device hands its unit back: it is a claim again, and may be stolen.

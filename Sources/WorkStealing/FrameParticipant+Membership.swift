@@ -27,7 +27,7 @@ extension FrameParticipant {
         thief.victims.forget(participant)
         if thief.request?.victim == participant { thief.request = nil }
         takeBackGrants(at: now)
-        root?.nextStartAt = now
+        if let root { self.root?.nextStartAt = root.earliestStart(at: now, configuration) }
     }
 
     /// Gossiped remaining work of a member, for the choice of victims.

@@ -19,7 +19,7 @@ extension FrameParticipant {
             return deadline
         case .gathering(let since):
             let end = since + configuration.dataTimeout
-            let next = min(end, root.startedAt + heartbeat)
+            let next = min(end, root.beatAt)
             return root.plansRepeatAt.map { min(next, $0) } ?? next
         }
     }
@@ -55,9 +55,10 @@ extension FrameParticipant {
                 self.root?.plansRepeatAt = nil
                 for (contributor, plan) in root.plans { send(.plan(plan), to: contributor) }
             }
-            if root.startedAt + heartbeat <= now {
+            if root.beatAt <= now {
                 // The same start again keeps successors quiet while much data is on its way.
-                self.root?.startedAt = now
+                let next = now + heartbeat
+                self.root?.beatAt = next
                 for member in root.others { sendStart(to: member.id) }
             }
         }
@@ -70,10 +71,9 @@ extension FrameParticipant {
             root.others.allSatisfy({ $0.exhausted != nil }),
             !partials.isEmpty || root.others.contains(where: { ($0.exhausted ?? 0) > 0 })
         else { return }
-        let at = max(now, root.startedAt + configuration.startIntervalMin)
+        let at = root.earliestStart(at: now, configuration)
         self.root?.nextDataAt = min(root.nextDataAt, at)
         self.root?.nextStartAt = min(root.nextStartAt, at)
-        if at <= now { startRound(at: now) }
     }
 
     // MARK: Step 1: start
@@ -231,7 +231,7 @@ extension FrameParticipant {
         self.root?.loss.reset()
         self.root?.phase = .idle
         self.root?.nextDataAt = now
-        self.root?.nextStartAt = now
+        self.root?.nextStartAt = root.earliestStart(at: now, configuration)
         if isComplete { self.root?.farewells = 0 }
     }
 

@@ -29,13 +29,13 @@ extension FrameParticipant {
         for lent in grants.repetitions(at: now) { sendGrant(lent) }
         takeBackGrants(at: now)
         if let deadline = fetch.deadline, deadline <= now { fetchEnded(at: now, failed: true) }
-        if root != nil {
-            tickRoot(at: now)
-        } else {
-            if let at = successionAt, at <= now { takeOver(at: now) }
-            if let at = admissionAt, at <= now { askForAdmission(at: now) }
+        if let at = successionAt, at <= now { takeOver(at: now) }
+        if let at = admissionAt, at <= now { askForAdmission(at: now) }
+        tickRoot(at: now)
+        if let at = stuckDeadline, at <= now {
+            stuckToldAt = now
+            emit(.workAvailable)
         }
-        if let at = stuckDeadline, at <= now { emit(.workAvailable) }
         settle(at: now)
     }
 

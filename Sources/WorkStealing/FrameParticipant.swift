@@ -38,6 +38,8 @@ public struct FrameParticipant: Sendable {
     // The work of this node.
     var deque: ClaimDeque
     var inProgress: [UnitInProgress] = []
+    /// When devices were last told of a stuck unit.
+    var stuckToldAt: Instant
     /// Late units of others; rendered apart, never lent.
     var helping = IntervalSet()
     /// Units that somebody else renders as well.
@@ -112,6 +114,7 @@ public struct FrameParticipant: Sendable {
         thief = ThiefState(owner: identity, configuration: configuration, at: now)
         ledgerBook = CommitLedger(unitCount: workSpace.count)
         standing = .joining
+        stuckToldAt = now - configuration.stuckAge
         heardAt = now
         askAdmissionAt = now
         beganAt = now

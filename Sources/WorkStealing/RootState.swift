@@ -81,6 +81,8 @@ struct RootState: Sendable {
     var wantsData = false
     var startedAt: Instant
     var startRepeated = false
+    /// When the start is repeated in a long data phase.
+    var beatAt: Instant
     var lastDataAt: Instant
     var nextDataAt: Instant
     var nextStartAt: Instant
@@ -98,6 +100,7 @@ struct RootState: Sendable {
     init(members: [ParticipantID], at now: Instant) {
         self.members = members.map { Member(id: $0) }
         startedAt = now
+        beatAt = now
         lastDataAt = now
         nextDataAt = now
         nextStartAt = now
@@ -150,6 +153,12 @@ struct RootState: Sendable {
         let rounds = UInt64(1) << UInt64(min(members[position].fetchFailures, 6))
         members[position].fetchFailures += 1
         members[position].notFetchedBefore = number + 1 + rounds
+    }
+
+    /// The next moment at which a round may start: always later than now, so that no timer stands
+    /// still, and not at once after the last start.
+    func earliestStart(at now: Instant, _ configuration: FrameConfiguration) -> Instant {
+        max(now + .milliseconds(1), startedAt + configuration.startIntervalMin)
     }
 
     func checkInvariants() {

@@ -15,7 +15,8 @@ extension FrameModel {
                 node.machine.tick(at: now)
                 guard node.machine.nextDeadline > now else {
                     throw ModelViolation(
-                        description: "seed \(seed): a timer of node \(node.index) does not move")
+                        description: "seed \(seed): a timer of node \(node.index) does not move, "
+                            + node.machine.timers(at: now))
                 }
             }
         case .deviceDone(let device, let token): deviceDone(device, token: token, at: node)
