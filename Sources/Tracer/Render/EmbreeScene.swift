@@ -37,7 +37,8 @@ final class EmbreeScene: @unchecked Sendable {
     ) throws(SceneError) {
         // avx2 wherever there is more, so that processors agree (FACTS.md); huge pages halve the
         // time of a build of a million triangles.
-        guard let device = rtcNewDevice("threads=\(max(1, threads)),max_isa=avx2,hugepages=1") else {
+        let configuration = "threads=\(max(1, threads)),max_isa=avx2,hugepages=1"
+        guard let device = rtcNewDevice(configuration) else {
             throw .tooLarge("Embree did not start (error \(rtcGetDeviceError(nil).rawValue))")
         }
         guard let scene = rtcNewScene(device) else {
