@@ -43,6 +43,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var dataTimeout: Duration = .seconds(60)
     /// The wait after an abandoned round, times the number of rounds abandoned in a row.
     public var abandonedDelay: Duration = .milliseconds(50)
+    /// The shortest time between two starts, when everything is rendered.
+    public var startIntervalMin: Duration = .milliseconds(10)
     /// How often a complete frame's last start is repeated for those who have not said that they
     /// know; gossip tells the others.
     public var farewellsMax = 5
@@ -83,6 +85,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var lateAge: Duration = .milliseconds(200)
     /// The time before a late unit is given to one more node; doubles each time.
     public var lateRepeat: Duration = .seconds(2)
+    /// After this time on a device of this node another idle device of it tries the unit.
+    public var stuckAge: Duration = .seconds(2)
     /// How long a participant without work waits before it says so, and between two times.
     public var exhaustedDelay: Duration = .milliseconds(4)
     public var exhaustedRepeat: Duration = .milliseconds(250)
@@ -94,6 +98,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var keepsFilm = true
     /// How long a film may differ from the ledger before it is fetched: sums overtake each other.
     public var fetchDelay: Duration = .milliseconds(300)
+    /// How long the last sum may be on its way after a start has said that the frame is complete.
+    public var finalFetchDelay: Duration = .seconds(1)
     /// The shortest time between two fetches of a film.
     public var fetchInterval: Duration = .seconds(2)
     /// When a fetch that the driver has not ended is forgotten.

@@ -1,79 +1,198 @@
-// placeholder of the first commit; the bodies follow.
+// The protocol of one frame at one participant: it claims units, steals and gives, seals partial
+// films, takes part in reduction rounds, leads them when it is the root, and succeeds a root that
+// has fallen silent (DESIGN §6 and §7). Sans-I/O: messages, results and the time come in,
+// directives go out.
+//
+// What makes it right is small: coverages only change by adding a unit that is lacking, adding
+// what is disjoint (checked), or being replaced whole. All else here saves work and makes sure of
+// progress, and may be wrong about the world without spoiling a film.
+
 public import MeshCore
 
+/// The state machine of one frame at one participant.
+///
+///     joining ──a start lists it──► listed ──dismissed──► exiled ──a start lists it──► listed
+///     listed ──silence──► root ──a higher term──► listed or exiled
+///
+/// After each call that mutates it, perform every `nextDirective` before the next call; call
+/// `tick` at `nextDeadline`, which may have changed after any call.
 public struct FrameParticipant: Sendable {
     public let frame: FrameID
     public let workSpace: WorkSpace
     public let identity: ParticipantID
     public let configuration: FrameConfiguration
-    public private(set) var term: Term
-    public private(set) var ledger = IntervalSet()
-    public private(set) var filmCoverage = IntervalSet()
-    public private(set) var participants: [ParticipantID] = []
-    public private(set) var statistics = FrameStatistics()
-    public private(set) var round: RoundID?
 
+    /// The highest term seen.
+    public internal(set) var term: Term
+    /// The round of the last start.
+    public internal(set) var round: RoundID?
+    /// The participants of the last start, the root first, in the order of succession.
+    public internal(set) var participants: [ParticipantID]
+    /// The coverage of this node's film.
+    public internal(set) var filmCoverage = IntervalSet()
+    public internal(set) var statistics = FrameStatistics()
+    /// Samples per second of all devices.
+    public internal(set) var speed = 0.0
+    var isSpeedKnown = false
+
+    // The work of this node.
+    var deque: ClaimDeque
+    var inProgress: [UnitInProgress] = []
+    /// When devices were last told of a stuck unit.
+    var stuckToldAt: Instant
+    /// Late units of others; rendered apart, never lent.
+    var helping = IntervalSet()
+    /// Units that somebody else renders as well.
+    var contested = IntervalSet()
+    var partials = PartialFilms()
+    var grants: GrantBook
+    var thief: ThiefState
+    var waiting: [WaitingThief] = []
+
+    // The frame as this node sees it.
+    var ledgerBook: CommitLedger
+    var standing: Standing
+    var heardAt: Instant
+    var askAdmissionAt: Instant
+    let beganAt: Instant
+    /// Participants that gossip says are dead; only ever looked up.
+    var dead: Set<ParticipantID> = []
+    /// The round that this node contributes to at present.
+    var contribution: RoundID?
+    var fetch = FetchState()
+    var saysExhausted = ExhaustedState()
+    var root: RootState?
+
+    var random: RandomNumbers
+    private var outbox: [FrameDirective] = []
+    private var outboxHead = 0
+
+    /// The originator: root of term 1; all units are its claims.
     public init(
         originating frame: FrameID, workSpace: WorkSpace, identity: ParticipantID,
         configuration: FrameConfiguration, seed: UInt64, at now: Instant
     ) {
-        self.frame = frame
-        self.workSpace = workSpace
-        self.identity = identity
-        self.configuration = configuration
-        term = Term(number: 1, root: identity)
+        self.init(
+            frame: frame, workSpace: workSpace, identity: identity,
+            term: Term(number: 1, root: identity), configuration: configuration, seed: seed,
+            at: now)
+        standing = .listed
+        participants = [identity]
+        deque.add(IntervalSet(workSpace.all))
+        var root = RootState(members: [identity], at: now)
+        root.nextDataAt = now + configuration.roundIntervalMin
+        root.nextStartAt = root.nextDataAt
+        self.root = root
+        emit(.workAvailable)
     }
+
+    /// Any other node, which has the scene ready and asks the root of `term` for admission until
+    /// it is listed.
     public init(
         joining frame: FrameID, workSpace: WorkSpace, identity: ParticipantID, term: Term,
+        configuration: FrameConfiguration, seed: UInt64, at now: Instant
+    ) {
+        self.init(
+            frame: frame, workSpace: workSpace, identity: identity, term: term,
+            configuration: configuration, seed: seed, at: now)
+        settle(at: now)
+    }
+
+    private init(
+        frame: FrameID, workSpace: WorkSpace, identity: ParticipantID, term: Term,
         configuration: FrameConfiguration, seed: UInt64, at now: Instant
     ) {
         self.frame = frame
         self.workSpace = workSpace
         self.identity = identity
-        self.configuration = configuration
         self.term = term
+        self.configuration = configuration
+        participants = []
+        random = RandomNumbers(seed: seed)
+        deque = ClaimDeque(weights: WorkWeights(workSpace))
+        grants = GrantBook(owner: identity, configuration: configuration)
+        thief = ThiefState(owner: identity, configuration: configuration, at: now)
+        ledgerBook = CommitLedger(unitCount: workSpace.count)
+        standing = .joining
+        stuckToldAt = now - configuration.stuckAge
+        heardAt = now
+        askAdmissionAt = now
+        beganAt = now
     }
-    public var isRoot: Bool { term.root == identity }
+
+    // MARK: What drivers, gossip and statistics read
+
+    public var isRoot: Bool { root != nil }
+    /// The committed coverage, as far as this node knows.
+    public var ledger: IntervalSet { ledgerBook.coverage }
     /// Whether the film of this node covers the frame.
     public var isComplete: Bool { filmCoverage.count == workSpace.count }
-    /// Whether the ledger covers the frame.
-    public var isLedgerComplete: Bool { ledger.count == workSpace.count }
-    /// Whether the root's last start named this node.
-    public var isListed: Bool { participants.contains(identity) }
-    /// Held, in progress, or lent and not yet acknowledged.
-    public var claims: IntervalSet { IntervalSet() }
+    /// Whether the ledger covers the frame: nothing is left to render anywhere.
+    public var isLedgerComplete: Bool { ledgerBook.isComplete }
+    /// Whether the root counts this node among the participants.
+    public var isListed: Bool { standing == .listed }
+    /// Held, in progress, lent and not yet acknowledged, or helped with.
+    public var claims: IntervalSet {
+        var ranges = deque.units.ranges + grants.units.ranges + helping.ranges
+        ranges += inProgress.map { SampleRange($0.unit, $0.unit + 1) }
+        return IntervalSet(ranges)
+    }
     /// Samples of the claims that no device has begun.
-    public var remainingSamples: Double { 0 }
+    public var remainingSamples: Double { Double(deque.samples) }
     /// Whether `takeUnit` would return a unit.
-    public var hasWork: Bool { false }
+    public var hasWork: Bool { !deque.isEmpty || !helping.isEmpty }
     /// Units rendered here that the ledger lacks.
-    public var uncommitted: IntervalSet { IntervalSet() }
-    public mutating func receive(
-        _ message: FrameMessage, from sender: ParticipantID, at now: Instant
-    ) {}
-    public mutating func tick(at now: Instant) {}
-    public var nextDeadline: Instant { .distantFuture }
-    public mutating func nextDirective() -> FrameDirective? { nil }
-    public mutating func learned(term: Term, at now: Instant) {}
-    public mutating func participantChanged(
-        _ participant: ParticipantID, isAlive: Bool, at now: Instant
-    ) {}
-    public mutating func learnedWork(of participant: ParticipantID, remainingSamples: Double) {}
-    public mutating func learnedCompleteFilm(at participant: ParticipantID, at now: Instant) {}
-    public mutating func takeUnit(at now: Instant) -> Int? { nil }
-    public mutating func returnUnit(_ unit: Int, at now: Instant) {}
-    public mutating func rendered(_ unit: Int, at now: Instant) -> UnitDisposition { .discard }
-    public mutating func setSpeed(samplesPerSecond: Double) {}
-    public mutating func gathered(round: RoundID, coverage: IntervalSet, at now: Instant) {}
-    public mutating func contributionFailed(
-        round: RoundID, cause: ParticipantID, at now: Instant
-    ) {}
-    public mutating func sumArrived(
-        round: RoundID, coverage: IntervalSet, ledger: IntervalSet, at now: Instant
-    ) -> FilmDisposition { .discard }
-    public mutating func filmFetched(
-        coverage: IntervalSet, from participant: ParticipantID, at now: Instant
-    ) -> FilmDisposition { .discard }
-    public mutating func filmFetchFailed(at now: Instant) {}
-    public func checkInvariants() {}
+    public var uncommitted: IntervalSet { partials.coverage }
+    /// The coverage of the open partial film.
+    public var openCoverage: IntervalSet { partials.open }
+    /// The coverage of a sealed partial film; nil when it was dropped.
+    public func coverage(of seal: SealNumber) -> IntervalSet? {
+        partials.seals.first { $0.number == seal }?.coverage
+    }
+    /// Whether this node keeps a whole film: by configuration, or as root or early successor.
+    public var wantsFilm: Bool {
+        configuration.keepsFilm || isRoot
+            || Succession.mustKeepFilm(identity, participants: participants)
+    }
+
+    // MARK: Directives
+
+    mutating func emit(_ directive: FrameDirective) { outbox.append(directive) }
+
+    mutating func send(_ message: FrameMessage, to participant: ParticipantID) {
+        if participant != identity { emit(.send(message, to: participant)) }
+    }
+
+    /// The next output, in order; nil when there is none.
+    public mutating func nextDirective() -> FrameDirective? {
+        guard outboxHead < outbox.count else { return nil }
+        defer {
+            outboxHead += 1
+            if outboxHead == outbox.count {
+                outbox.removeAll(keepingCapacity: outbox.count <= 64)
+                outboxHead = 0
+            }
+        }
+        return outbox[outboxHead]
+    }
+
+    // MARK: Checks
+
+    /// Traps when the state contradicts itself; for tests and simulations.
+    public func checkInvariants() {
+        deque.checkInvariants()
+        grants.checkInvariants()
+        partials.checkInvariants()
+        root?.checkInvariants()
+        precondition(partials.coverage.isDisjoint(with: deque.units), "rendered and claimed")
+        precondition(deque.units.isDisjoint(with: grants.units), "held and lent")
+        precondition(filmCoverage.upperBound <= workSpace.count)
+        precondition(deque.units.upperBound <= workSpace.count)
+        precondition(partials.seals.count <= configuration.sealsMax)
+        precondition(waiting.count <= configuration.waitingMax)
+        precondition(participants.count <= configuration.participantsMax)
+        precondition(isRoot == (term.root == identity))
+        if isRoot { precondition(ledger == filmCoverage && isListed) }
+        if !isListed { precondition(deque.isEmpty && grants.lent.isEmpty) }
+    }
 }

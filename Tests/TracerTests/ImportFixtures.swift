@@ -1,6 +1,7 @@
 // Scenes made in memory for the import's tests.
 
 import Foundation
+import Synchronization
 
 @testable import Tracer
 
@@ -11,6 +12,21 @@ struct MemoryFiles: SceneFiles {
     func contents(of name: String) throws(SceneError) -> [UInt8] {
         guard let bytes = files[name] else { throw .missingFile(name) }
         return bytes
+    }
+}
+
+/// Files in memory that count how often each is read.
+final class CountingFiles: SceneFiles {
+    private let files: MemoryFiles
+    private let reads = Mutex<[String: Int]>([:])
+
+    init(_ files: MemoryFiles) { self.files = files }
+
+    var counts: [String: Int] { reads.withLock { $0 } }
+
+    func contents(of name: String) throws(SceneError) -> [UInt8] {
+        reads.withLock { $0[name, default: 0] += 1 }
+        return try files.contents(of: name)
     }
 }
 

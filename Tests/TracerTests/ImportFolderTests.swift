@@ -78,6 +78,18 @@ struct ImportFolderTests {
         #expect(names == ["sub/s.gltf", "sub/a b.bin", "c.bin", "sub/t.png", "sky.hdr"])
     }
 
+    @Test("A file that many buffers name is read once, and one that nothing uses never")
+    func readsOnce() throws {
+        let buffer = #"{"uri":"t.bin","byteLength":42}"#
+        let files = CountingFiles(
+            TriangleFile.files(
+                replacing: #""buffers":["# + buffer + "]",
+                with: #""images":[{"uri":"unused.png"}],"buffers":["#
+                    + Array(repeating: buffer, count: 50).joined(separator: ",") + "]"))
+        _ = try SceneImporter.load(main: "s.gltf", environment: nil, from: files)
+        #expect(files.counts == ["s.gltf": 1, "t.bin": 1])
+    }
+
     @Test("A texture that is missing is named")
     func missingTexture() throws {
         let json = TriangleFile.json.replacingOccurrences(

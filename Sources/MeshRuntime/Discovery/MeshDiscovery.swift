@@ -9,7 +9,7 @@
 
 public import MeshCore
 
-/// Publishes this node and reports the others.
+/// Publishes this node and reports the others, from `start` to `close`; alive in between.
 @EventLoop
 public final class MeshDiscovery {
     /// How mDNS is spoken.
@@ -61,7 +61,9 @@ public final class MeshDiscovery {
     private var retryTimer: LoopTimer?
     private var failures = 0
     private var daemonRetriesLeft = 0
-    private var isStarted = false
+    /// Itself while started: Avahi's callbacks come until `close`, whoever else has let go.
+    private var started: MeshDiscovery?
+    private var isStarted: Bool { started != nil }
 
     public init(record: DiscoveryRecord, sources: Sources = [.daemon, .inProcess]) {
         self.record = record
@@ -72,14 +74,14 @@ public final class MeshDiscovery {
     /// Starts to publish and to browse. Reports may come at once.
     public func start() {
         guard !isStarted else { return }
-        isStarted = true
+        started = self
         retryTimer = LoopTimer { [weak self] in self?.open() }
         open()
     }
 
     /// Withdraws this node and stops; nothing is reported any more.
     public func close() {
-        isStarted = false
+        started = nil
         onFound = nil
         onLost = nil
         onMode = nil

@@ -71,9 +71,13 @@ public final actor EventLoop {
 
     @EventLoop private static let turns = TurnQueue()
 
-    /// Closes every socket and timer still open, runs their close callbacks, and ends the loop's
-    /// thread: the last act of a process. Nothing submitted afterwards runs, no `await` for the
-    /// loop returns.
+    /// Whether the loop closes everything, so that its sockets and timers must not be used.
+    @EventLoop static var isStopping: Bool { shared.executor.isStopping }
+
+    /// Closes every socket and timer still open, frees them, and ends the loop's thread: the last
+    /// act of a process. None of their callbacks comes any more, nothing submitted afterwards
+    /// runs, no `await` for the loop returns.
+    /// - Precondition: not called on the loop's thread.
     public nonisolated static func stop() { shared.executor.stop() }
 
     /// Calls `operation` as isolated to the loop, for a callback that C code makes on its thread.

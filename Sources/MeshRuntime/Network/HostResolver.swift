@@ -84,5 +84,7 @@ private func hostResolved(
     }
     uv_freeaddrinfo(list)
     let found = addresses
-    EventLoop.assumeIsolated { question.answer(found, status: status) }
+    EventLoop.assumeIsolated {
+        if !EventLoop.isStopping { question.answer(found, status: status) }
+    }
 }

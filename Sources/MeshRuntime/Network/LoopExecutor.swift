@@ -18,8 +18,9 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
     private let inbox = Mutex(Inbox())
     /// The loop's thread once it runs, zero before and after.
     private let threadIdentity = Atomic<UInt>(0)
-    /// Read and written on the loop's thread only.
-    private var isStopping = false
+    /// Whether the loop is closing everything: nobody's code is called any more. Read and written
+    /// on the loop's thread only.
+    private(set) var isStopping = false
 
     private enum Entry {
         case job(UnownedJob)

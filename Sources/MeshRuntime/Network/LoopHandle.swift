@@ -10,7 +10,7 @@ import CLibuv
 final class LoopHandle {
     private let memory: UnsafeMutableRawPointer
     private var owner: AnyObject?
-    private var onClosed: (() -> Void)?
+    private var onClosed: (@EventLoop () -> Void)?
     private(set) var isClosing = false
 
     private init<Handle>(_ type: Handle.Type, owner: AnyObject) {
@@ -44,7 +44,7 @@ final class LoopHandle {
     var base: UnsafeMutablePointer<uv_handle_t> { pointer(to: uv_handle_t.self) }
 
     /// Closes the handle once; `then` runs when libuv has let go of it, in a later turn.
-    func close(_ then: (() -> Void)? = nil) {
+    func close(_ then: (@EventLoop () -> Void)? = nil) {
         if let then { onClosed = then }
         if isClosing { return }
         isClosing = true
@@ -64,14 +64,18 @@ final class LoopHandle {
     ) {
         guard let handle = of(pointer), !handle.isClosing, let owner = handle.owner as? Owner
         else { return }
-        EventLoop.assumeIsolated { body(owner) }
+        EventLoop.assumeIsolated {
+            if !EventLoop.isStopping { body(owner) }
+        }
     }
 
     fileprivate func finishClosing() {
         let callback = onClosed
         onClosed = nil
         owner = nil
-        callback?()
+        EventLoop.assumeIsolated {
+            if !EventLoop.isStopping { callback?() }
+        }
     }
 }
 

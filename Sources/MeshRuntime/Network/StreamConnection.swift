@@ -14,7 +14,8 @@ public import MeshCore
 /// A connection that carries frames, with bounded queues both ways.
 ///
 /// Set the callbacks in the turn in which the connection was made; nothing comes before. After
-/// `onClose`, which always comes exactly once, nothing comes any more.
+/// `onClose`, which always comes exactly once, nothing comes any more. The loop keeps the
+/// connection alive until then.
 @EventLoop
 public final class StreamConnection {
     /// The peer's address; nil over a Unix-domain socket.
@@ -292,7 +293,7 @@ public final class StreamConnection {
         leftover = []
         output = OutputQueue()
         if let handle {
-            handle.close { EventLoop.assumeIsolated { self.announceEnd(reason) } }
+            handle.close { self.announceEnd(reason) }
         } else {
             EventLoop.nextTurn { self.announceEnd(reason) }
         }

@@ -153,11 +153,18 @@ extension GLTFSceneBuilder {
     private mutating func decodeImages(_ used: [Int]) throws(SceneError) {
         var encoded: [(name: String, bytes: [UInt8])] = []
         var pixels = 0
+        var size = 0
         for index in used {
             let image = try encodedImage(index)
+            size += image.bytes.count
+            guard size <= SceneLimits.encodedTexturesSizeMax else {
+                throw .tooLarge(
+                    "the textures of '\(file)' have more than "
+                        + "\(SceneLimits.encodedTexturesSizeMax) bytes")
+            }
             // Sizes first: nothing is decoded unless all of it fits.
-            let size = try ImageDecoder.size(of: image.bytes, file: image.name)
-            pixels += size.width * size.height
+            let extent = try ImageDecoder.size(of: image.bytes, file: image.name)
+            pixels += extent.width * extent.height
             guard pixels <= SceneLimits.texturePixelsMax else {
                 throw .tooLarge(
                     "the textures of '\(file)' have more than \(SceneLimits.texturePixelsMax) "

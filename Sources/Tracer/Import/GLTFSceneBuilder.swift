@@ -29,9 +29,11 @@ struct GLTFSceneBuilder {
         self.document = container.document
         self.files = files
         var buffers: [[UInt8]] = []
+        var read: [String: [UInt8]] = [:]
         for (index, buffer) in (container.document.buffers ?? []).enumerated() {
             buffers.append(
-                try Self.bytes(of: buffer, index, container: container, main: file, files: files))
+                try Self.bytes(
+                    of: buffer, index, container: container, main: file, files: files, read: &read))
         }
         accessors = GLTFAccessors(
             file: printable(file), document: container.document, buffers: buffers)
@@ -56,10 +58,10 @@ struct GLTFSceneBuilder {
 
     func malformed(_ reason: String) -> SceneError { .malformed(file: file, reason: reason) }
 
-    /// The bytes of a buffer, as many as it declares or more.
+    /// The bytes of a buffer, as many as it declares or more; `read` keeps the files by name.
     private static func bytes(
         of buffer: GLTFDocument.Buffer, _ index: Int, container: GLTFContainer, main: String,
-        files: any SceneFiles
+        files: any SceneFiles, read: inout [String: [UInt8]]
     ) throws(SceneError) -> [UInt8] {
         let bytes: [UInt8]
         var source = "buffer \(index)"
@@ -68,7 +70,13 @@ struct GLTFSceneBuilder {
                 bytes = try DataURI.bytes(of: uri, what: source, file: printable(main))
             } else {
                 let name = try SceneFileName.resolve(uri, beside: main)
-                bytes = try files.contents(of: name)
+                // Once, however many buffers name it.
+                if let known = read[name] {
+                    bytes = known
+                } else {
+                    bytes = try files.contents(of: name)
+                    read[name] = bytes
+                }
                 source = "'\(printable(name))'"
             }
         } else if index == 0, let binary = container.binary {

@@ -18,6 +18,8 @@ enum SceneLimits {
     static let imageSideMax = 1 << 15
     /// Pixels of all textures: 2 GiB decoded.
     static let texturePixelsMax = 1 << 29
+    /// Bytes of all textures as they are in files: views of one buffer may overlap.
+    static let encodedTexturesSizeMax = 1 << 31
     /// Pixels of an environment, 16,384 × 8,192: 1.5 GiB decoded.
     static let environmentPixelsMax = 1 << 27
     /// How far from the origin anything may be, metres: squared areas still fit Float.

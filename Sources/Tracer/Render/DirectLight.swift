@@ -10,7 +10,8 @@ extension Scatter {
         _ sequence: PixelSequence8, depth: Int, at count: Int
     ) -> Int {
         let numbers = sequence.pairBits(SampleBlock.light(depth))
-        let light = scene.lights.sample(from: vertex.origin, bits: numbers.x, Float8(unitFrom: numbers.y))
+        let light = scene.lights.sample(
+            from: vertex.origin, bits: numbers.x, Float8(unitFrom: numbers.y))
         var radiance = light.radiance
         if kind.hasDetail, scene.emissiveTextures != nil { texture(light, &radiance) }
         let scattered = vertex.evaluate(kind, light.direction)
@@ -70,6 +71,7 @@ extension Scatter {
         // Möller and Trumbore's intersection, an emitter at a time.
         for light in 0..<lights.triangleCount {
             let record = lights.records + 16 * Int(light)
+            @inline(__always)
             func constant(_ field: Int) -> Vector8 {
                 Vector8(repeating: SIMD3(record[field], record[field + 1], record[field + 2]))
             }

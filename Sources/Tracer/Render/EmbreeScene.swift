@@ -3,7 +3,6 @@
 
 import CEmbree
 
-
 /// A device and a committed scene.
 ///
 /// `@unchecked Sendable`: after `rtcCommitScene` the scene is only traversed, which Embree allows

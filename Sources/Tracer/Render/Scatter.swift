@@ -26,7 +26,7 @@ struct Scatter {
     let slots: SlotTable
     let hits: HitQueue
     let shadows: ShadowQueue
-    /// Room for 24 floats.
+    /// Room for 32 floats.
     let scratch: UnsafeMutablePointer<Float>
 
     /// How many entries the two queues got.
@@ -48,7 +48,7 @@ struct Scatter {
             let active: UInt32 = left >= 8 ? 0xff : (1 << UInt32(truncatingIfNeeded: left)) - 1
             prefetch(index + 16)
             let triangle = load8(hits.triangle, index)
-            let misses = UInt32(bitPattern: (triangle .== HitQueue.none).bits) & active
+            let misses = UInt32(bitPattern: (triangle.signed .== -1).bits) & active
             let path = PathLanes(paths, index)
             if misses != 0, depth == 0 { recordMiss(path.slot) }
             if misses != 0, scene.lights.environment != nil {
@@ -154,11 +154,13 @@ struct Scatter {
         store8(scratch, 0, color.x)
         store8(scratch, 8, color.y)
         store8(scratch, 16, color.z)
+        let places = UnsafeMutableRawPointer(scratch + 24).assumingMemoryBound(to: UInt32.self)
+        store8(places, 0, slot)
         var left = bits
         while left != 0 {
             let lane = left.trailingZeroBitCount
             left &= left &- 1
-            slots.radiance[Int(slot[lane])] += SIMD4(
+            slots.radiance[Int(places[lane])] += SIMD4(
                 scratch[lane], scratch[lane + 8], scratch[lane + 16], 0)
         }
     }
@@ -184,7 +186,7 @@ struct Scatter {
         let start = Int(slot[0])
         let zero = Float8(repeating: 0)
         let lanes = UInt32x8(repeating: hit.bits) & (1 &<< laneNumbers.unsigned)
-        let isHit = lanes .!= 0
+        let isHit = lanes.signed .!= 0
         let albedo = vertex.surface.baseColor
         let normal = vertex.normal
         store8(slots.depth, start, select(isHit, hit.distance, zero))

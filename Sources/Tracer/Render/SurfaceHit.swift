@@ -44,7 +44,7 @@ extension KernelScene {
         bits: UInt32, hasInstances: Bool
     ) -> SurfaceHit8 {
         let safe = select(
-            triangle .== HitQueue.none, UInt32x8(repeating: 0), triangle)
+            triangle.signed .== -1, UInt32x8(repeating: 0), triangle)
         let record = RecordFields(
             records, strideBytes: MemoryLayout<TriangleRecord>.stride, row: safe)
         var vertex = record.vector0
@@ -127,12 +127,14 @@ extension KernelScene {
         let v = maximum(dot(cross(edge1, offset), area) * scale, zero)
         let w = maximum(1 - u - v, zero)
         let hasAttributes = hit.attributeOffset .>= 0
+        @inline(__always)
         func attribute(_ corner: Int32x8) -> Int32x8 {
             let row = (corner &+ hit.attributeOffset) & 0x7fff_ffff
             return select(hasAttributes, row, Int32x8(repeating: 0)) &* VertexAttributes.stride
         }
         let rows = (attribute(corner.0), attribute(corner.1), attribute(corner.2))
         let coordinates = attributes + VertexAttributes.textureCoordinates
+        @inline(__always)
         func blend(_ field: Int) -> Float8 {
             gather(coordinates + field, rows.0) * w + gather(coordinates + field, rows.1) * u
                 + gather(coordinates + field, rows.2) * v

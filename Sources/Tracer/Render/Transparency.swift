@@ -101,7 +101,7 @@ struct Transparency {
         let left = count - index
         let active: UInt32 = left >= 8 ? 0xff : (1 << UInt32(truncatingIfNeeded: left)) - 1
         let triangle = load8(hits.triangle, index)
-        let bits = active & ~UInt32(bitPattern: (triangle .== HitQueue.none).bits)
+        let bits = active & ~UInt32(bitPattern: (triangle.signed .== -1).bits)
         guard bits != 0 else { return Verdict(met: 0, passes: 0, near: zero, opacity: zero) }
         let hasInstances = scene.features.hasInstances
         let row = hasInstances ? load8(hits.instance, index) : UInt32x8(repeating: 0)
@@ -121,8 +121,10 @@ struct Transparency {
             gather(scene.materials + MaterialRow.alpha, place)
             * scene.textures.alpha(slot, point.s, point.t)
         let isBlended = cutoff .< zero
-        let isHole = select(isBlended, alpha, alpha - cutoff) .< select(
-            isBlended, Float8(repeating: 1), zero)
+        let isHole =
+            select(isBlended, alpha, alpha - cutoff)
+            .< select(
+                isBlended, Float8(repeating: 1), zero)
         return Verdict(
             met: met, passes: candidates & UInt32(bitPattern: isHole.bits),
             near: hit.distance + hit.clearance, opacity: select(isBlended, alpha, zero))

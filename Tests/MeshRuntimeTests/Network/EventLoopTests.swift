@@ -83,4 +83,38 @@ struct EventLoopTests {
         executor.submit { late.set() }
         #expect(!late.isSet)
     }
+
+    @Test("Stopping the process's loop leaves no handle open, whatever was going on")
+    func stopEverything() async {
+        // The loop checks itself at its end that every handle is closed.
+        await #expect(processExitsWith: .success) {
+            let preamble = StreamPreamble(major: 1, minor: 0, purpose: .mesh)
+            let connected = Flag()
+            EventLoop.submit {
+                let address = NodeAddress(127, 0, 0, 1, port: 0)
+                guard let endpoint = try? MeshEndpoint.bind(address, preamble: preamble) else {
+                    return
+                }
+                let record = DiscoveryRecord(
+                    node: NodeID(9), boot: 1, protocolVersion: 1, instanceName: "stop",
+                    address: endpoint.address)
+                MeshDiscovery(record: record, sources: .inProcess).start()
+                let connection = StreamConnection.connect(to: endpoint.address, preamble: preamble)
+                connection.onClose = { _ in preconditionFailure("called while stopping") }
+                connection.onFrame = { kind, payload in
+                    connection.send(kind: kind, payload: payload)
+                }
+                endpoint.listener.onConnection = { accepted in
+                    accepted.onFrame = { kind, payload in
+                        accepted.send(kind: kind, payload: payload)
+                        connected.set()
+                    }
+                }
+                connection.send(kind: 1, payload: Array(repeating: 0, count: 1 << 20))
+                EventLoop.schedule(after: .seconds(3_600)) {}
+            }
+            while !connected.isSet { await Task.yield() }
+            EventLoop.stop()
+        }
+    }
 }

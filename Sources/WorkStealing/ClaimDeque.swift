@@ -1,0 +1,71 @@
+// The units a participant holds and has not begun. Its devices take from the low end, so that
+// passes finish in order; thieves get the upper end, so that both keep long coherent runs.
+
+import MeshCore
+
+/// Held units, weighed in samples.
+struct ClaimDeque: Sendable {
+    let weights: WorkWeights
+    private(set) var units = IntervalSet()
+    /// The samples of all units.
+    private(set) var samples = 0
+
+    init(weights: WorkWeights) { self.weights = weights }
+
+    var isEmpty: Bool { units.isEmpty }
+    func contains(_ unit: Int) -> Bool { units.contains(unit) }
+
+    /// Takes the lowest unit.
+    mutating func takeFirst() -> Int? {
+        guard let first = units.first else { return nil }
+        remove(IntervalSet(SampleRange(first, first + 1)))
+        return first
+    }
+
+    mutating func add(_ more: IntervalSet) {
+        units.formUnion(more)
+        samples = weights.samples(of: units)
+    }
+
+    mutating func remove(_ some: IntervalSet) {
+        guard !some.isEmpty, !units.isDisjoint(with: some) else { return }
+        units.subtract(some)
+        samples = weights.samples(of: units)
+    }
+
+    mutating func removeAll() {
+        units = IntervalSet()
+        samples = 0
+    }
+
+    /// Gives a thief the upper part, in proportion to the two speeds.
+    ///
+    /// When that part is less than one unit, one unit is given if the thief finishes it before the
+    /// victim would have finished everything; the last unit only goes to a faster node. So a slow
+    /// thief never holds the end of a frame back.
+    mutating func give(thiefSpeed: Double, victimSpeed: Double) -> IntervalSet {
+        guard let last = units.ranges.last else { return IntervalSet() }
+        let sum = thiefSpeed + victimSpeed
+        let share = sum > 0 ? thiefSpeed / sum : 0.5
+        let target = Int(share * Double(samples))
+        var count = weights.countAtUpperEnd(of: units, samples: target)
+        if count == 0 {
+            let unit = Double(
+                weights.samples(of: SampleRange(last.upperBound - 1, last.upperBound)))
+            let isLast = last.count == 1 && units.ranges.count == 1
+            let thiefTime = unit * victimSpeed
+            let victimTime = Double(samples) * thiefSpeed
+            guard isLast ? thiefTime < victimTime : thiefTime <= victimTime else {
+                return IntervalSet()
+            }
+            count = 1
+        }
+        let given = units.removeLast(count)
+        samples = weights.samples(of: units)
+        return given
+    }
+
+    func checkInvariants() {
+        precondition(samples == weights.samples(of: units))
+    }
+}

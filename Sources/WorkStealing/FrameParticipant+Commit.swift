@@ -1,0 +1,215 @@
+// The root's data phase: plan, gather, commit or abandon; and when the next round is due.
+
+public import MeshCore
+
+extension FrameParticipant {
+    // MARK: Step 3: plan
+
+    mutating func planRound(at now: Instant) {
+        guard var root, let round else { return }
+        guard root.wantsData, !isComplete else { return finishRound(at: now) }
+        root.dataNumber += 1
+        var offers = partials.seals.map {
+            RoundPlanner.Offer(owner: identity, seal: $0.number, coverage: $0.coverage)
+        }
+        var excluded: Set<ParticipantID> = []
+        for member in root.others where member.hasReported {
+            if member.excludedBefore > root.dataNumber { excluded.insert(member.id) }
+            for seal in member.report?.seals ?? [] {
+                offers.append(
+                    RoundPlanner.Offer(
+                        owner: member.id, seal: seal.number, coverage: seal.coverage))
+            }
+        }
+        let parts = RoundPlanner.plan(offers: offers, ledger: ledger, excluded: excluded)
+        root.lastDataAt = now
+        guard !parts.isEmpty else {
+            self.root = root
+            return finishRound(at: now)
+        }
+        root.contributors = parts.map(\.owner).filter { $0 != identity }
+        let tree = ReduceTree(
+            root: identity, contributors: root.contributors, random: &random)
+        var seals: [ParticipantID: [SealNumber]] = [:]
+        for part in parts { seals[part.owner] = part.seals }
+        root.plans = []
+        for (index, node) in tree.nodes.enumerated() {
+            guard let parent = tree.parent(ofIndex: index) else { continue }
+            let plan = RoundPlan(
+                round: round, seals: seals[node] ?? [], parent: parent,
+                children: tree.children(ofIndex: index))
+            root.plans.append((node, plan))
+        }
+        root.plansRepeatAt = root.plans.isEmpty ? nil : now + configuration.reportTimeout / 2
+        root.phase = .gathering(since: now)
+        root.beatAt = now + heartbeat
+        self.root = root
+        statistics.dataRounds += 1
+        for (node, plan) in root.plans { send(.plan(plan), to: node) }
+        emit(
+            .gather(
+                round: round, seals: seals[identity] ?? [], children: tree.children(ofIndex: 0)))
+    }
+
+    // MARK: Step 5: commit
+
+    /// The buffer of a round is complete.
+    /// - Parameter coverage: of exactly what was added to it, never of what was planned.
+    public mutating func gathered(round: RoundID, coverage: IntervalSet, at now: Instant) {
+        defer { settle(at: now) }
+        guard let root, case .gathering(let since) = root.phase, round == self.round else {
+            return
+        }
+        guard isValid(coverage), !coverage.isEmpty,
+            ledgerBook.commit(coverage, round: round)
+        else { return abandonRound(cause: nil, at: now) }
+        filmCoverage.formUnion(coverage)
+        statistics.commits += 1
+        emit(.commit(round: round))
+        let receivers = root.others.filter { $0.report?.wantsFilm ?? true }.map(\.id)
+        emit(.broadcast(round: round, ledger: ledger, receivers: receivers))
+        emit(.event(.committed(round: round, ledgerUnits: ledger.count)))
+        if isComplete { emit(.event(.complete)) }
+        for position in root.members.indices {
+            if root[position].exhausted != nil { self.root?[position].exhausted = 0 }
+            if root.contributors.contains(root[position].id) { self.root?[position].failures = 0 }
+        }
+        self.root?.lastCost = now - since
+        self.root?.abandonedInRow = 0
+        clearCommitted(at: now)
+        finishRound(at: now)
+    }
+
+    // MARK: Abandoning
+
+    mutating func receive(_ failure: RoundFailure, from sender: ParticipantID, at now: Instant) {
+        guard let root, failure.round == round, root.contributors.contains(sender) else {
+            return ignore()
+        }
+        // Who cannot reach the root as its parent is the one to be left out.
+        let cause = failure.cause == identity ? sender : failure.cause
+        guard root.contributors.contains(cause) else { return ignore() }
+        abandonRound(cause: cause, at: now)
+    }
+
+    /// Gives the round in progress up. Without a known cause the root's children, and so all that
+    /// came through them, are left out once.
+    mutating func abandonRound(cause: ParticipantID?, at now: Instant) {
+        guard var root, case .gathering = root.phase, let round else { return }
+        if let cause, cause != identity {
+            root.exclude(cause)
+        } else {
+            for (node, plan) in root.plans where plan.parent == identity { root.exclude(node) }
+        }
+        root.abandonedInRow += 1
+        self.root = root
+        statistics.roundsAbandoned += 1
+        endGathering()
+        emit(.event(.roundAbandoned(round, cause: cause)))
+        finishRound(at: now)
+        let delay = configuration.abandonedDelay * min(root.abandonedInRow, 20)
+        self.root?.nextDataAt = now + delay
+        self.root?.nextStartAt = now + delay
+    }
+
+    mutating func endGathering() {
+        if let round { emit(.abandon(round: round)) }
+        root?.plans = []
+        root?.plansRepeatAt = nil
+    }
+
+    // MARK: The next round
+
+    /// Ends a round, with or without data, and sets the time of the next one.
+    mutating func finishRound(at now: Instant) {
+        guard var root else { return }
+        root.phase = .idle
+        root.plans = []
+        root.plansRepeatAt = nil
+        root.contributors = []
+        let interval = RoundSchedule.interval(
+            elapsed: now - beganAt, lastCost: root.lastCost, rest: estimatedRest(),
+            configuration: configuration)
+        root.nextDataAt = max(now, root.lastDataAt + interval)
+        var next = root.nextDataAt
+        if root.members.count > 1 || root.loss.hasSuspects {
+            next = min(next, root.startedAt + heartbeat)
+        }
+        if root.loss.hasSuspects { next = min(next, root.startedAt + configuration.censusInterval) }
+        if root.others.contains(where: { !participants.contains($0.id) }) {
+            next = min(next, now + configuration.admissionDelay)
+        }
+        if isComplete { next = root.farewells == 0 ? now : root.startedAt + heartbeat }
+        root.nextStartAt = max(root.earliestStart(at: now, configuration), next)
+        self.root = root
+    }
+
+    /// The time until everything is rendered, by the speeds and partial films last reported.
+    private func estimatedRest() -> Duration? {
+        guard let root else { return nil }
+        var done = ledger.ranges + partials.coverage.ranges
+        var speeds = speed
+        for member in root.others {
+            speeds += member.samplesPerSecond
+            for seal in member.report?.seals ?? [] { done += seal.coverage.ranges }
+        }
+        let rest = IntervalSet(workSpace.all).subtracting(IntervalSet(done))
+        guard speeds > 0 else { return nil }
+        return Duration(seconds: Double(deque.weights.samples(of: rest)) / speeds)
+    }
+
+    // MARK: Late units
+
+    /// Gives an idle node a unit that somebody else has claimed for long, and tells its owners.
+    mutating func helpWithLateUnit(_ helper: ParticipantID, at now: Instant) {
+        guard var root, !isComplete, let position = root.position(of: helper) else { return }
+        if root.helped.count >= configuration.helpedUnitsMax { root.helped = [:] }
+        var late: [SampleRange] = []
+        var held = ledger.ranges + partials.coverage.ranges
+        for member in root.members where member.id != helper {
+            late += member.aging.aged.ranges
+            for seal in member.report?.seals ?? [] { held += seal.coverage.ranges }
+        }
+        if helper == identity {
+            held += claims.ranges
+        } else {
+            held += (root[position].report?.claims ?? IntervalSet()).ranges
+            for entry in inProgress where now - entry.since >= configuration.lateAge {
+                late.append(SampleRange(entry.unit, entry.unit + 1))
+            }
+        }
+        let candidates = IntervalSet(late).subtracting(IntervalSet(held))
+        guard let unit = pickLate(candidates, from: root, at: now) else { return }
+        let times = root.helped[unit]?.times ?? 0
+        let pause = configuration.lateRepeat * (1 << min(times, 5))
+        root.helped[unit] = RootState.Helped(times: times + 1, nextAt: now + pause)
+        self.root = root
+        statistics.unitsHelped += 1
+        let units = LateUnits(
+            term: term, units: IntervalSet(SampleRange(unit, unit + 1)))
+        if inProgress.contains(where: { $0.unit == unit }) { contest(units.units) }
+        for member in root.others
+        where member.id != helper && member.report?.claims.contains(unit) == true {
+            send(.contested(units), to: member.id)
+        }
+        if helper == identity {
+            help(with: units.units)
+        } else {
+            send(.lateUnits(units), to: helper)
+        }
+    }
+
+    /// A random late unit that nobody was asked to help with a moment ago.
+    private mutating func pickLate(
+        _ candidates: IntervalSet, from root: RootState, at now: Instant
+    ) -> Int? {
+        guard !candidates.isEmpty else { return nil }
+        for _ in 0..<16 {
+            let range = candidates.ranges[random.below(candidates.ranges.count)]
+            let unit = range.lowerBound + random.below(range.count)
+            if let known = root.helped[unit], known.nextAt > now { continue }
+            return unit
+        }
+        return nil
+    }
+}

@@ -1,0 +1,107 @@
+// The devices' side: units go out to be rendered, and come back rendered or not.
+
+public import MeshCore
+
+extension FrameParticipant {
+    /// The next unit to render, which is then in progress; the lowest first. Nil: nothing now,
+    /// ask again at `workAvailable`.
+    ///
+    /// When there is nothing else, a unit that another device of this node is stuck on is given
+    /// out once more; the first result counts.
+    public mutating func takeUnit(at now: Instant) -> Int? {
+        defer { settle(at: now) }
+        if let unit = deque.takeFirst() {
+            begin(unit, isApart: contested.contains(unit), at: now)
+            return unit
+        }
+        if let unit = helping.first {
+            helping.remove(unit)
+            begin(unit, isApart: true, at: now)
+            return unit
+        }
+        if let stuck = stuckUnit, stuck.due <= now {
+            begin(stuck.unit, isApart: stuck.isApart, at: now)
+            return stuck.unit
+        }
+        thief.isStarving = true
+        return nil
+    }
+
+    private mutating func begin(_ unit: Int, isApart: Bool, at now: Instant) {
+        thief.isStarving = false
+        inProgress.append(UnitInProgress(unit: unit, since: now, isApart: isApart))
+    }
+
+    /// The unit longest in progress and not yet doubled here, and when it counts as stuck.
+    private var stuckUnit: (unit: Int, isApart: Bool, due: Instant)? {
+        let single = inProgress.filter { entry in
+            !ledger.contains(entry.unit)
+                && inProgress.count(where: { $0.unit == entry.unit }) == 1
+        }
+        guard let oldest = single.min(by: { $0.since < $1.since }) else { return nil }
+        return (oldest.unit, oldest.isApart, oldest.since + configuration.stuckAge)
+    }
+
+    /// When an idle device of this node is to double a stuck unit.
+    var stuckDeadline: Instant? {
+        guard thief.isStarving, !hasWork, let stuck = stuckUnit else { return nil }
+        return max(stuck.due, stuckToldAt + configuration.stuckAge)
+    }
+
+    /// A paused device hands its unit back: it is a claim again, and may be stolen.
+    public mutating func returnUnit(_ unit: Int, at now: Instant) {
+        defer { settle(at: now) }
+        guard let index = inProgress.firstIndex(where: { $0.unit == unit }) else { return }
+        let entry = inProgress.remove(at: index)
+        guard !entry.isApart, isListed else { return }
+        addClaims(IntervalSet(SampleRange(unit, unit + 1)), at: now)
+    }
+
+    /// A device has finished a unit.
+    /// - Returns: what the driver does with the result.
+    public mutating func rendered(_ unit: Int, at now: Instant) -> UnitDisposition {
+        defer { settle(at: now) }
+        guard let index = inProgress.firstIndex(where: { $0.unit == unit }) else {
+            return .discard
+        }
+        let entry = inProgress.remove(at: index)
+        statistics.unitsRendered += 1
+        guard !ledger.contains(unit), !partials.contains(unit) else {
+            statistics.unitsDuplicated += 1
+            return .discard
+        }
+        let claimed = IntervalSet(SampleRange(unit, unit + 1))
+        deque.remove(claimed)
+        helping.subtract(claimed)
+        guard entry.isApart || contested.contains(unit) else {
+            partials.addToOpen(unit)
+            return .addToOpen
+        }
+        contested.subtract(claimed)
+        guard let number = partials.sealApart(unit, limit: configuration.sealsMax) else {
+            statistics.unitsDuplicated += 1
+            return .discard
+        }
+        return .sealApart(number)
+    }
+
+    /// The measured speed of all devices that are working; zero when none is.
+    public mutating func setSpeed(samplesPerSecond: Double) {
+        guard isValid(speed: samplesPerSecond) else { return }
+        speed = samplesPerSecond
+        isSpeedKnown = true
+    }
+
+    /// Makes units claims of this node, as far as nothing is known of them here yet.
+    mutating func addClaims(_ units: IntervalSet, at now: Instant) {
+        var fresh = units.subtracting(ledger).subtracting(partials.coverage)
+        fresh.subtract(grants.units)
+        fresh.subtract(helping)
+        fresh.subtract(IntervalSet(inProgress.map { SampleRange($0.unit, $0.unit + 1) }))
+        guard !fresh.isEmpty else { return }
+        deque.add(fresh)
+        thief.victims.restart()
+        thief.wasRefusedEverywhere = false
+        emit(.workAvailable)
+    }
+}

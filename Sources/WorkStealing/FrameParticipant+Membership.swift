@@ -1,0 +1,182 @@
+// Terms, admission, dismissal and succession (DESIGN §7).
+
+public import MeshCore
+
+extension FrameParticipant {
+    // MARK: From gossip
+
+    /// Gossip tells the highest term that somebody announces for this frame.
+    public mutating func learned(term: Term, at now: Instant) {
+        learn(term, at: now)
+        settle(at: now)
+    }
+
+    /// Gossip's verdict on a participant.
+    public mutating func participantChanged(
+        _ participant: ParticipantID, isAlive: Bool, at now: Instant
+    ) {
+        guard participant != identity else { return }
+        defer { settle(at: now) }
+        if isAlive {
+            dead.remove(participant)
+            return
+        }
+        guard dead.count < configuration.participantsMax, dead.insert(participant).inserted else {
+            return
+        }
+        thief.victims.forget(participant)
+        if thief.request?.victim == participant { thief.request = nil }
+        takeBackGrants(at: now)
+        if let root { self.root?.nextStartAt = root.earliestStart(at: now, configuration) }
+    }
+
+    /// Gossiped remaining work of a member, for the choice of victims.
+    public mutating func learnedWork(of participant: ParticipantID, remainingSamples: Double) {
+        thief.victims.learn(participant, samples: remainingSamples)
+    }
+
+    // MARK: Terms
+
+    /// Obeys a higher term. Numbers that cannot have been reached by counting are ignored.
+    mutating func learn(_ newTerm: Term, at now: Instant) {
+        guard term < newTerm, newTerm.root != identity, newTerm.number < 1 << 62 else { return }
+        if root != nil {
+            if case .gathering = root?.phase, let round { emit(.abandon(round: round)) }
+            root = nil
+            emit(.event(.steppedDown(newTerm)))
+        }
+        endContribution(before: nil)
+        term = newTerm
+        round = nil
+        heardAt = now
+        askAdmissionAt = min(askAdmissionAt, now + configuration.admissionInterval)
+    }
+
+    // MARK: Admission
+
+    /// When this node asks for admission: while it is not listed, or hears no starts.
+    var admissionAt: Instant? {
+        guard root == nil, term.root != identity, !(isComplete && isLedgerComplete) else {
+            return nil
+        }
+        if standing != .listed { return askAdmissionAt }
+        let heartbeat = heartbeat
+        return max(askAdmissionAt, heardAt + heartbeat + heartbeat)
+    }
+
+    var heartbeat: Duration {
+        RoundSchedule.heartbeat(participants: participants.count, configuration: configuration)
+    }
+
+    mutating func askForAdmission(at now: Instant) {
+        let interval = configuration.admissionInterval
+        askAdmissionAt = now + interval + random.duration(below: interval)
+        send(
+            .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: speed)),
+            to: term.root)
+    }
+
+    mutating func receive(
+        _ request: AdmissionRequest, from sender: ParticipantID, at now: Instant
+    ) {
+        guard isValid(speed: request.samplesPerSecond) else { return ignore() }
+        if term < request.term { return learn(request.term, at: now) }
+        guard var root else {
+            // Not the root (any more): a refusal carries the term.
+            if request.term < term {
+                send(.stealRefusal(StealRefusal(term: term, request: 0)), to: sender)
+            }
+            return
+        }
+        if root.position(of: sender) == nil {
+            guard root.members.count < configuration.participantsMax else { return ignore() }
+            let newest = root.members.filter { $0.id.node == sender.node }.map(\.id.boot).max()
+            if let newest, newest > sender.boot { return ignore() }
+            let gone = root.dismiss { $0.id.node == sender.node }
+            for participant in gone { emit(.event(.dismissed(participant))) }
+            root.admit(sender, samplesPerSecond: request.samplesPerSecond)
+            dead.remove(sender)
+            emit(.event(.admitted(sender)))
+            // Nothing is lost with a newcomer: it need not report before losses are counted.
+            if let position = root.position(of: sender), let round {
+                root[position].report = RoundReport(
+                    round: round, seals: [], claims: IntervalSet(), filmUnits: 0,
+                    samplesPerSecond: request.samplesPerSecond)
+            }
+            self.root = root
+        }
+        // In the middle of a round the newcomer is told at once; the others learn at the next.
+        if root.phase != .idle { return sendStart(to: sender) }
+        self.root?.nextStartAt = min(root.nextStartAt, now + configuration.admissionDelay)
+    }
+
+    // MARK: Dismissal
+
+    /// This node is not listed: it froze or was cut off, and its work is given to others. It keeps
+    /// film and partial films, and asks for admission.
+    mutating func exile(at now: Instant) {
+        guard standing == .listed else { return }
+        standing = .exiled
+        deque.removeAll()
+        helping = IntervalSet()
+        contested = IntervalSet()
+        grants.forgetLent()
+        waiting = []
+        thief.request = nil
+        partials.disown()
+        for index in inProgress.indices { inProgress[index].isApart = true }
+        askAdmissionAt = now
+    }
+
+    // MARK: Succession
+
+    /// When this node takes over, if nothing is heard of the root until then.
+    var successionAt: Instant? {
+        guard root == nil, !(isComplete && isLedgerComplete) else { return nil }
+        let rootIsDead = dead.contains(term.root)
+        switch standing {
+        case .joining:
+            return nil
+        case .listed:
+            let dead = dead
+            let rank = Succession.rank(
+                of: identity, participants: participants, root: term.root,
+                isDead: { dead.contains($0) })
+            let patience = Succession.patience(
+                rank: rank ?? participants.count, participants: participants.count,
+                rootIsDead: rootIsDead, configuration: configuration)
+            return heardAt + patience
+        case .exiled:
+            // Spread by identity, so that two exiles do not go on alone at once.
+            let spread = Double(identity.node.rawValue % 997) / 997
+            let patience = configuration.exilePatience.seconds
+            return heardAt + Duration(seconds: patience * (1 + spread))
+        }
+    }
+
+    /// Becomes the root of a new term, with its own film as the ledger and the last participants
+    /// it knew. Its first reports find the most advanced film.
+    mutating func takeOver(at now: Instant) {
+        let new = Term(number: term.number + 1, root: identity)
+        let former = term.root
+        let dead = dead
+        endContribution(before: nil)
+        thief.request = nil
+        term = new
+        round = nil
+        standing = .listed
+        statistics.takeovers += 1
+        var members = [identity]
+        members += participants.filter {
+            $0 != identity && $0 != former && !dead.contains($0)
+        }
+        if former != identity, !dead.contains(former) { members.append(former) }
+        participants = members
+        root = RootState(members: members, at: now)
+        ledgerBook = CommitLedger(unitCount: workSpace.count)
+        ledgerBook.replace(with: filmCoverage)
+        fetch.deadline = nil
+        emit(.event(.becameRoot(new)))
+        clearCommitted(at: now)
+    }
+}

@@ -1,0 +1,245 @@
+// The root's part: it starts rounds, counts what nobody holds, adopts a larger film, plans, and
+// commits (DESIGN §7).
+
+import MeshCore
+
+extension FrameParticipant {
+    // MARK: Timers
+
+    /// When the root has something to do. Only called on a root.
+    var rootDeadline: Instant? {
+        guard let root else { return nil }
+        switch root.phase {
+        case .idle:
+            return isFarewellOver ? nil : root.nextStartAt
+        case .reporting(let deadline):
+            if root.startRepeated { return deadline }
+            return min(deadline, root.startedAt + configuration.reportTimeout / 2)
+        case .adopting(_, let deadline):
+            return deadline
+        case .gathering(let since):
+            let end = since + configuration.dataTimeout
+            let next = min(end, root.beatAt)
+            return root.plansRepeatAt.map { min(next, $0) } ?? next
+        }
+    }
+
+    /// The frame is complete and all know it, or have been told often enough.
+    private var isFarewellOver: Bool {
+        guard let root, isComplete else { return false }
+        return root.farewells > configuration.farewellsMax
+            || (root.farewells > 0
+                && root.others.allSatisfy {
+                    !($0.report?.wantsFilm ?? true)
+                        || $0.report?.filmUnits == workSpace.count
+                })
+    }
+
+    mutating func tickRoot(at now: Instant) {
+        guard let root else { return }
+        switch root.phase {
+        case .idle:
+            guard !isFarewellOver, root.nextStartAt <= now else { return }
+            startRound(at: now)
+        case .reporting(let deadline):
+            if deadline <= now { return endReports(at: now) }
+            if !root.startRepeated, root.startedAt + configuration.reportTimeout / 2 <= now {
+                self.root?.startRepeated = true
+                for member in root.others where !member.hasReported { sendStart(to: member.id) }
+            }
+        case .adopting(_, let deadline):
+            if deadline <= now { adoptionFailed(at: now) }
+        case .gathering(let since):
+            if since + configuration.dataTimeout <= now { return abandonRound(cause: nil, at: now) }
+            if let at = root.plansRepeatAt, at <= now {
+                self.root?.plansRepeatAt = nil
+                for (contributor, plan) in root.plans { send(.plan(plan), to: contributor) }
+            }
+            if root.beatAt <= now {
+                // The same start again keeps successors quiet while much data is on its way.
+                let next = now + heartbeat
+                self.root?.beatAt = next
+                for member in root.others { sendStart(to: member.id) }
+            }
+        }
+    }
+
+    /// Starts the last round at once when all have said that they are out of work.
+    mutating func hurryRoot(at now: Instant) {
+        guard let root, root.phase == .idle, !isComplete, root.abandonedInRow == 0 else { return }
+        guard deque.isEmpty, inProgress.isEmpty, grants.lent.isEmpty, helping.isEmpty,
+            root.others.allSatisfy({ $0.exhausted != nil }),
+            !partials.isEmpty || root.others.contains(where: { ($0.exhausted ?? 0) > 0 })
+        else { return }
+        let at = root.earliestStart(at: now, configuration)
+        self.root?.nextDataAt = min(root.nextDataAt, at)
+        self.root?.nextStartAt = min(root.nextStartAt, at)
+    }
+
+    // MARK: Step 1: start
+
+    private mutating func startRound(at now: Instant) {
+        guard var root else { return }
+        let dead = dead
+        let gone = root.dismiss { member in
+            dead.contains(member.id)
+                || (member.missedRounds >= configuration.dismissalRounds
+                    && (member.silentSince.map { now - $0 >= configuration.dismissalTime }
+                        ?? false))
+        }
+        root.number += 1
+        let round = RoundID(term: term, number: root.number)
+        self.round = round
+        participants = root.members.map(\.id)
+        for position in root.members.indices {
+            root[position].hasReported = false
+            root[position].exhausted = nil
+        }
+        root.startedAt = now
+        root.startRepeated = false
+        root.wantsData = root.nextDataAt <= now && !isComplete
+        root.phase = .reporting(deadline: now + configuration.reportTimeout)
+        if isComplete { root.farewells += 1 }
+        self.root = root
+        statistics.roundsStarted += 1
+        heardAt = now
+        sealOpen()
+        for participant in gone {
+            emit(.event(.dismissed(participant)))
+            waiting.removeAll { $0.id == participant }
+            sendStart(to: participant)
+        }
+        let back = grants.takeBack(at: now) { gone.contains($0) }
+        for lent in back { addClaims(lent.units, at: now) }
+        for member in root.others { sendStart(to: member.id) }
+        if root.members.count == 1 { endReports(at: now) }
+    }
+
+    mutating func sendStart(to participant: ParticipantID) {
+        guard let root, let round else { return }
+        let start = RoundStart(
+            round: round, participants: root.members.map(\.id), ledger: ledger)
+        send(.start(start), to: participant)
+    }
+
+    // MARK: Step 2: reports
+
+    mutating func receive(_ report: RoundReport, from sender: ParticipantID, at now: Instant) {
+        guard report.round.term == term, root != nil else {
+            learn(report.round.term, at: now)
+            return ignore()
+        }
+        guard let position = root?.position(of: sender) else {
+            // It has been dismissed and does not know.
+            return sendStart(to: sender)
+        }
+        guard isPlausible(report) else { return ignore() }
+        root?[position].silentSince = nil
+        guard report.round == round else { return }
+        root?[position].missedRounds = 0
+        root?[position].hasReported = true
+        root?[position].report = report
+        root?[position].samplesPerSecond = report.samplesPerSecond
+        root?[position].aging.observe(report.claims, age: configuration.lateAge, at: now)
+        let uncommitted = report.seals.reduce(0) { $0 + $1.coverage.subtracting(ledger).count }
+        root?[position].exhausted = report.claims.isEmpty ? uncommitted : nil
+        guard case .reporting(let deadline) = root?.phase, let root else { return }
+        if root.haveAllReported {
+            endReports(at: now)
+        } else if root.haveAllReliableReported {
+            let patience = now + configuration.reportPatience
+            self.root?.phase = .reporting(deadline: min(deadline, patience))
+        }
+    }
+
+    private func isPlausible(_ report: RoundReport) -> Bool {
+        guard isValid(report.claims), isValid(speed: report.samplesPerSecond),
+            report.seals.count <= configuration.sealsMax, report.filmUnits >= 0,
+            report.filmUnits <= workSpace.count
+        else { return false }
+        let numbers = Set(report.seals.map(\.number))
+        return numbers.count == report.seals.count
+            && report.seals.allSatisfy { !$0.coverage.isEmpty && isValid($0.coverage) }
+    }
+
+    mutating func receive(_ message: Exhausted, from sender: ParticipantID, at now: Instant) {
+        learn(message.term, at: now)
+        guard message.term == term, root != nil else { return ignore() }
+        guard let position = root?.position(of: sender) else { return sendStart(to: sender) }
+        root?[position].exhausted = min(max(0, message.uncommittedUnits), workSpace.count)
+    }
+
+    private mutating func endReports(at now: Instant) {
+        guard var root else { return }
+        for position in root.members.indices.dropFirst() where !root[position].hasReported {
+            root[position].missedRounds += 1
+            if root[position].silentSince == nil { root[position].silentSince = root.startedAt }
+        }
+        // Everything is rendered: no reason to wait for the interval.
+        let isIdle =
+            deque.isEmpty && inProgress.isEmpty && grants.lent.isEmpty && helping.isEmpty
+            && root.others.allSatisfy { $0.hasReported && $0.report?.claims.isEmpty == true }
+        if isIdle, root.abandonedInRow == 0, !isComplete { root.wantsData = true }
+        self.root = root
+        countLosses(at: now)
+        if let best = largestFilm(), best.filmUnits > filmCoverage.count, fetch.deadline == nil {
+            self.root?.phase = .adopting(best.holder, deadline: now + configuration.fetchTimeout)
+            return startFetch(from: [best.holder], at: now)
+        }
+        planRound(at: now)
+    }
+
+    /// Finds the units that nobody holds; lost ones become claims of the root. Counts only once
+    /// all listed participants have reported to this root: their last word stands until they are
+    /// dismissed.
+    private mutating func countLosses(at now: Instant) {
+        guard let root, !isComplete, root.others.allSatisfy({ $0.report != nil }) else { return }
+        var ranges = ledger.ranges + partials.coverage.ranges + claims.ranges
+        for member in root.others {
+            guard let report = member.report else { continue }
+            ranges += report.claims.ranges
+            for seal in report.seals { ranges += seal.coverage.ranges }
+        }
+        let unmentioned = IntervalSet(workSpace.all).subtracting(IntervalSet(ranges))
+        let lost = self.root?.loss.observe(unmentioned: unmentioned) ?? IntervalSet()
+        guard !lost.isEmpty else { return }
+        statistics.unitsLost += lost.count
+        emit(.event(.lost(lost)))
+        addClaims(lost, at: now)
+    }
+
+    private func largestFilm() -> (holder: ParticipantID, filmUnits: Int)? {
+        guard let root else { return nil }
+        var best: (holder: ParticipantID, filmUnits: Int)?
+        for member in root.others
+        where member.hasReported && member.notFetchedBefore <= root.number {
+            guard let units = member.report?.filmUnits else { continue }
+            if units > best?.filmUnits ?? 0 { best = (member.id, units) }
+        }
+        return best
+    }
+
+    // MARK: Adoption
+
+    /// The film was replaced by a larger one: that is the ledger now, and a new round tells all.
+    mutating func filmAdopted(at now: Instant) {
+        guard let root else { return }
+        if case .gathering = root.phase { endGathering() }
+        statistics.filmsAdopted += 1
+        ledgerBook.replace(with: filmCoverage)
+        clearCommitted(at: now)
+        self.root?.loss.reset()
+        self.root?.phase = .idle
+        self.root?.nextDataAt = now
+        self.root?.nextStartAt = root.earliestStart(at: now, configuration)
+        if isComplete { self.root?.farewells = 0 }
+    }
+
+    /// The larger film could not be had; the round goes on without it.
+    mutating func adoptionFailed(at now: Instant) {
+        guard let root, case .adopting(let holder, _) = root.phase else { return }
+        fetch.deadline = nil
+        self.root?.excludeFilm(of: holder)
+        planRound(at: now)
+    }
+}

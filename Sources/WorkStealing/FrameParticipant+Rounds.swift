@@ -1,0 +1,156 @@
+// A participant's part in rounds: it hears a start, applies the ledger, seals, reports, and
+// contributes what the plan names (DESIGN §7, steps 1 to 4).
+
+public import MeshCore
+
+extension FrameParticipant {
+    /// A message from another participant of the frame. Whatever makes no sense is counted and
+    /// ignored.
+    public mutating func receive(
+        _ message: FrameMessage, from sender: ParticipantID, at now: Instant
+    ) {
+        guard sender != identity else { return ignore() }
+        defer { settle(at: now) }
+        switch message {
+        case .admissionRequest(let request): receive(request, from: sender, at: now)
+        case .start(let start): receive(start, from: sender, at: now)
+        case .report(let report): receive(report, from: sender, at: now)
+        case .plan(let plan): receive(plan, from: sender, at: now)
+        case .contributionFailed(let failure): receive(failure, from: sender, at: now)
+        case .exhausted(let exhausted): receive(exhausted, from: sender, at: now)
+        case .stealRequest(let request): receive(request, from: sender, at: now)
+        case .stealGrant(let grant): receive(grant, from: sender, at: now)
+        case .stealRefusal(let refusal): receive(refusal, from: sender, at: now)
+        case .grantAccepted(let id): receiveAnswer(to: id, accepted: true, from: sender, at: now)
+        case .grantRefused(let id): receiveAnswer(to: id, accepted: false, from: sender, at: now)
+        case .lateUnitRequest(let term):
+            if root != nil, term == self.term { helpWithLateUnit(sender, at: now) }
+        case .lateUnits(let late): receiveLate(late, from: sender, at: now)
+        case .contested(let late): receiveContested(late, from: sender, at: now)
+        }
+    }
+
+    // MARK: Start and report
+
+    private mutating func receive(
+        _ start: RoundStart, from sender: ParticipantID, at now: Instant
+    ) {
+        guard start.round.term.root == sender, start.participants.first == sender,
+            start.participants.count <= configuration.participantsMax, isValid(start.ledger)
+        else { return ignore() }
+        if start.round.term < term {
+            // A root that does not know that it was succeeded.
+            ignore()
+            let request = AdmissionRequest(term: term, samplesPerSecond: speed)
+            return send(.admissionRequest(request), to: sender)
+        }
+        learn(start.round.term, at: now)
+        guard start.round.term == term, root == nil else { return ignore() }
+        if let round, start.round < round { return ignore() }
+        let isNew = round != start.round
+        round = start.round
+        participants = start.participants
+        guard participants.contains(identity) else {
+            exile(at: now)
+            return applyLedger(start.ledger, at: stamp(start.round), now: now)
+        }
+        standing = .listed
+        heardAt = now
+        if isNew { endContribution(before: start.round) }
+        applyLedger(start.ledger, at: stamp(start.round), now: now)
+        if isNew { sealOpen() }
+        send(.report(report(for: start.round)), to: sender)
+        if isLedgerComplete { wantFilm(at: now + configuration.finalFetchDelay) }
+    }
+
+    private func stamp(_ round: RoundID) -> CommitLedger.Stamp {
+        CommitLedger.Stamp(round: round, isAfterCommit: false)
+    }
+
+    /// Seals what has been rendered since the last start.
+    mutating func sealOpen() {
+        if let number = partials.sealOpen(limit: configuration.sealsMax) { emit(.seal(number)) }
+    }
+
+    /// What this node holds. Units of the open partial film, if it could not be sealed or was
+    /// begun since, count as claims: nobody else is to render them.
+    func report(for round: RoundID) -> RoundReport {
+        RoundReport(
+            round: round,
+            seals: partials.seals.map {
+                RoundReport.Seal(number: $0.number, coverage: $0.coverage)
+            },
+            claims: claims.union(partials.open), filmUnits: filmCoverage.count,
+            samplesPerSecond: speed, wantsFilm: wantsFilm)
+    }
+
+    // MARK: Plan
+
+    private mutating func receive(
+        _ plan: RoundPlan, from sender: ParticipantID, at now: Instant
+    ) {
+        guard sender == term.root, plan.round == round, isListed, root == nil else {
+            return ignore()
+        }
+        guard contribution != plan.round else { return }
+        guard plan.parent != identity, plan.children.count <= ReduceTree.arity,
+            !plan.children.contains(identity)
+        else { return ignore() }
+        guard plan.seals.allSatisfy({ coverage(of: $0) != nil }) else {
+            // What was reported is there no longer: this node is the cause.
+            let failure = RoundFailure(round: plan.round, cause: identity)
+            return send(.contributionFailed(failure), to: sender)
+        }
+        contribution = plan.round
+        emit(
+            .contribute(
+                round: plan.round, seals: plan.seals, parent: plan.parent,
+                children: plan.children))
+    }
+
+    /// A newer round begins: what is left of the last one is of no use.
+    mutating func endContribution(before round: RoundID?) {
+        guard let old = contribution, old != round else { return }
+        contribution = nil
+        emit(.abandon(round: old))
+    }
+
+    /// The driver cannot go on with a round: a stream broke or stalled, coverages overlapped, a
+    /// film was not there.
+    /// - Parameter cause: the neighbour in the tree at the other end, or this node.
+    public mutating func contributionFailed(
+        round: RoundID, cause: ParticipantID, at now: Instant
+    ) {
+        defer { settle(at: now) }
+        if root != nil {
+            guard round == self.round else { return }
+            return abandonRound(cause: cause, at: now)
+        }
+        guard contribution == round else { return }
+        contribution = nil
+        emit(.abandon(round: round))
+        send(.contributionFailed(RoundFailure(round: round, cause: cause)), to: term.root)
+    }
+
+    // MARK: Ledger
+
+    /// Takes over what is committed: drops partial films and claims that overlap it.
+    mutating func applyLedger(
+        _ coverage: IntervalSet, at stamp: CommitLedger.Stamp, now: Instant
+    ) {
+        guard ledgerBook.adopt(coverage, at: stamp) else { return }
+        clearCommitted(at: now)
+    }
+
+    mutating func clearCommitted(at now: Instant) {
+        let dropped = partials.drop(overlapping: ledger)
+        if !dropped.seals.isEmpty { emit(.drop(dropped.seals)) }
+        if dropped.open { emit(.dropOpen) }
+        statistics.unitsDuplicated += dropped.unitsWasted
+        deque.remove(ledger)
+        helping.subtract(ledger)
+        contested.subtract(ledger)
+        grants.subtract(ledger)
+        if isListed, !dropped.reclaimed.isEmpty { addClaims(dropped.reclaimed, at: now) }
+    }
+}

@@ -1,0 +1,222 @@
+// Thief and victim (DESIGN §6), and the late units that an idle node renders a second time.
+
+import MeshCore
+
+extension FrameParticipant {
+    // MARK: Thief
+
+    /// Whether this node is about to run dry and may ask.
+    var wantsToSteal: Bool {
+        guard isListed, speed > 0, participants.count > 1, !isLedgerComplete, !isComplete else {
+            return false
+        }
+        return Double(deque.samples) < speed * configuration.stealAhead.seconds
+    }
+
+    /// Asks the next victim, or backs off when all have refused.
+    mutating func steal(at now: Instant) {
+        guard thief.request == nil, thief.nextAt <= now, wantsToSteal else { return }
+        let dead = dead
+        guard
+            let victim = thief.victims.next(
+                among: participants, isDead: { dead.contains($0) }, random: &random)
+        else {
+            thief.victims.restart()
+            thief.wasRefusedEverywhere = true
+            thief.nextAt = now + thief.backoff + random.duration(below: thief.backoff)
+            thief.backoff = min(thief.backoff + thief.backoff, configuration.stealBackoffMax)
+            if thief.isStarving, !hasWork { askForLateUnits(at: now) }
+            return
+        }
+        let number = thief.nextNumber
+        thief.nextNumber += 1
+        thief.request = ThiefState.Request(
+            number: number, victim: victim, deadline: now + configuration.stealTimeout)
+        statistics.stealsAsked += 1
+        send(
+            .stealRequest(StealRequest(term: term, number: number, samplesPerSecond: speed)),
+            to: victim)
+    }
+
+    mutating func receive(_ grant: StealGrant, from sender: ParticipantID, at now: Instant) {
+        guard grant.grant.victim == sender, isValid(grant.units) else { return ignore() }
+        learn(grant.term, at: now)
+        if thief.request?.number == grant.request { thief.request = nil }
+        if let accepted = grants.answer(to: grant.grant) {
+            send(accepted ? .grantAccepted(grant.grant) : .grantRefused(grant.grant), to: sender)
+            return
+        }
+        let accepts = isListed && !isLedgerComplete
+        grants.remember(grant.grant, accepted: accepts)
+        guard accepts else {
+            send(.grantRefused(grant.grant), to: sender)
+            return
+        }
+        statistics.stealsWon += 1
+        thief.backoff = configuration.stealBackoffMin
+        thief.nextAt = now
+        addClaims(grant.units, at: now)
+        send(.grantAccepted(grant.grant), to: sender)
+    }
+
+    mutating func receive(_ refusal: StealRefusal, from sender: ParticipantID, at now: Instant) {
+        learn(refusal.term, at: now)
+        guard let request = thief.request, request.number == refusal.request,
+            request.victim == sender
+        else { return }
+        thief.request = nil
+        statistics.stealsRefused += 1
+        thief.victims.learn(sender, samples: 0)
+    }
+
+    // MARK: Victim
+
+    mutating func receive(_ request: StealRequest, from thief: ParticipantID, at now: Instant) {
+        guard isValid(speed: request.samplesPerSecond) else { return ignore() }
+        learn(request.term, at: now)
+        if let open = grants.openGrant(to: thief, request: request.number) {
+            return sendGrant(open)
+        }
+        if request.term == term, isListed,
+            give(to: thief, speed: request.samplesPerSecond, request: request.number, at: now)
+        {
+            return
+        }
+        statistics.requestsRefused += 1
+        send(.stealRefusal(StealRefusal(term: term, request: request.number)), to: thief)
+        guard request.term == term, isListed else { return }
+        waiting.removeAll { $0.id == thief || $0.until <= now }
+        if waiting.count < configuration.waitingMax {
+            waiting.append(
+                WaitingThief(
+                    id: thief, samplesPerSecond: request.samplesPerSecond,
+                    until: now + configuration.waitingTime))
+        }
+    }
+
+    /// Lends a thief its share of what is left.
+    /// - Returns: false when there is nothing worth giving.
+    private mutating func give(
+        to thief: ParticipantID, speed thiefSpeed: Double, request: UInt64, at now: Instant
+    ) -> Bool {
+        guard !grants.isFull else { return false }
+        // A victim that has not been measured yet takes itself for the thief's equal.
+        let units = deque.give(
+            thiefSpeed: thiefSpeed, victimSpeed: isSpeedKnown ? speed : thiefSpeed)
+        guard !units.isEmpty else { return false }
+        _ = grants.lend(units, to: thief, request: request, at: now)
+        statistics.grantsGiven += 1
+        waiting.removeAll { $0.id == thief }
+        if let lent = grants.lent.last { sendGrant(lent) }
+        return true
+    }
+
+    mutating func sendGrant(_ lent: GrantBook.Lent) {
+        send(
+            .stealGrant(
+                StealGrant(
+                    term: term, grant: lent.id, request: lent.request, units: lent.units)),
+            to: lent.thief)
+    }
+
+    /// Gives work to thieves that asked in vain a moment ago.
+    mutating func pushWork(at now: Instant) {
+        guard !waiting.isEmpty, isListed else { return }
+        waiting.removeAll { $0.until <= now }
+        while let next = waiting.first,
+            Double(deque.samples) > 2 * speed * configuration.stealAhead.seconds
+        {
+            waiting.removeFirst()
+            if give(to: next.id, speed: next.samplesPerSecond, request: 0, at: now) {
+                statistics.grantsPushed += 1
+            }
+        }
+    }
+
+    mutating func receiveAnswer(
+        to id: GrantID, accepted: Bool, from thief: ParticipantID, at now: Instant
+    ) {
+        guard let lent = grants.settle(id, from: thief), !accepted else { return }
+        addClaims(lent.units, at: now)
+    }
+
+    /// Takes back what was lent to the dead, the dismissed and the silent.
+    mutating func takeBackGrants(at now: Instant) {
+        let back = grants.takeBack(at: now) { dead.contains($0) }
+        for lent in back {
+            statistics.grantsTakenBack += 1
+            addClaims(lent.units, at: now)
+        }
+    }
+
+    // MARK: Late units
+
+    private mutating func askForLateUnits(at now: Instant) {
+        if root != nil {
+            helpWithLateUnit(identity, at: now)
+        } else {
+            send(.lateUnitRequest(term), to: term.root)
+        }
+    }
+
+    /// From the root: render these as well.
+    mutating func receiveLate(_ late: LateUnits, from sender: ParticipantID, at now: Instant) {
+        guard late.term == term, sender == term.root, isListed, isValid(late.units),
+            late.units.count <= configuration.lateUnitsMax
+        else { return ignore() }
+        help(with: late.units)
+    }
+
+    mutating func help(with units: IntervalSet) {
+        var fresh = units.subtracting(ledger).subtracting(partials.coverage)
+        fresh.subtract(claims)
+        guard !fresh.isEmpty, helping.count + fresh.count <= configuration.lateUnitsMax else {
+            return
+        }
+        helping.formUnion(fresh)
+        emit(.workAvailable)
+    }
+
+    /// From the root: somebody else renders these too.
+    mutating func receiveContested(
+        _ late: LateUnits, from sender: ParticipantID, at now: Instant
+    ) {
+        guard late.term == term, sender == term.root, isValid(late.units),
+            late.units.count <= configuration.lateUnitsMax
+        else { return ignore() }
+        contest(late.units)
+    }
+
+    /// A unit on a device is kept apart when it is done; one not begun is left to the helper.
+    mutating func contest(_ units: IntervalSet) {
+        for index in inProgress.indices where units.contains(inProgress[index].unit) {
+            inProgress[index].isApart = true
+        }
+        contested.formUnion(units.intersection(grants.units))
+        deque.remove(units)
+    }
+
+    mutating func ignore() { statistics.messagesIgnored += 1 }
+
+    // MARK: Out of work
+
+    /// Tells the root when nothing is left here, so that the last round begins at once.
+    mutating func noteExhaustion(at now: Instant) {
+        let isEmpty =
+            isListed && deque.isEmpty && helping.isEmpty && inProgress.isEmpty
+            && grants.lent.isEmpty && !isLedgerComplete
+        guard isEmpty, root == nil else {
+            saysExhausted = ExhaustedState()
+            return
+        }
+        if saysExhausted.emptySince == nil {
+            saysExhausted.emptySince = now
+            saysExhausted.nextAt = now + configuration.exhaustedDelay
+        }
+        guard let at = saysExhausted.nextAt, at <= now else { return }
+        send(
+            .exhausted(Exhausted(term: term, uncommittedUnits: partials.coverage.count)),
+            to: term.root)
+        saysExhausted.nextAt = now + configuration.exhaustedRepeat
+    }
+}

@@ -1,0 +1,58 @@
+// Timers: what is due when, and what every input ends with.
+
+public import MeshCore
+
+extension FrameParticipant {
+    /// When `tick` has something to do; `distantFuture` when only an input can change anything.
+    public var nextDeadline: Instant {
+        var next = grants.nextDeadline
+        func consider(_ instant: Instant?) { if let instant { next = min(next, instant) } }
+        consider(thief.request?.deadline)
+        if thief.request == nil, wantsToSteal { consider(thief.nextAt) }
+        consider(saysExhausted.nextAt)
+        consider(fetch.deadline ?? fetchAt)
+        consider(stuckDeadline)
+        if root != nil {
+            consider(rootDeadline)
+        } else {
+            consider(admissionAt)
+            consider(successionAt)
+        }
+        return next
+    }
+
+    /// Does whatever is due.
+    public mutating func tick(at now: Instant) {
+        if let request = thief.request, request.deadline <= now {
+            thief.request = nil
+        }
+        for lent in grants.repetitions(at: now) { sendGrant(lent) }
+        takeBackGrants(at: now)
+        if let deadline = fetch.deadline, deadline <= now { fetchEnded(at: now, failed: true) }
+        if let at = successionAt, at <= now { takeOver(at: now) }
+        if let at = admissionAt, at <= now { askForAdmission(at: now) }
+        tickRoot(at: now)
+        if let at = stuckDeadline, at <= now {
+            stuckToldAt = now
+            emit(.workAvailable)
+        }
+        settle(at: now)
+    }
+
+    /// What follows from the state after any input: give, ask, say so, fetch.
+    mutating func settle(at now: Instant) {
+        pushWork(at: now)
+        steal(at: now)
+        noteExhaustion(at: now)
+        beginFetch(at: now)
+        if root != nil { hurryRoot(at: now) }
+    }
+
+    /// Whether a set of units from outside can be one of this frame.
+    func isValid(_ units: IntervalSet) -> Bool {
+        units.upperBound <= workSpace.count && units.ranges.count <= configuration.rangesMax
+    }
+
+    /// Whether a speed from outside is one.
+    func isValid(speed: Double) -> Bool { speed.isFinite && speed >= 0 && speed < 1e18 }
+}

@@ -1,0 +1,170 @@
+// What a root keeps besides its part as a participant: the members, what they last reported, and
+// the round in progress.
+
+import MeshCore
+
+/// The state of a frame's root.
+///
+///     idle ──start──► reporting ──nothing to gather──► idle
+///                        │ │
+///      a larger film is  │ └──plan──► gathering ──commit or abandon──► idle
+///      reported          ▼                 ▲
+///                     adopting ──failed────┘   (fetched: a new round starts)
+struct RootState: Sendable {
+    enum Phase: Hashable, Sendable {
+        case idle
+        /// Until the deadline or the last report.
+        case reporting(deadline: Instant)
+        /// Fetching the film of a member.
+        case adopting(ParticipantID, deadline: Instant)
+        /// Data is on its way.
+        case gathering(since: Instant)
+    }
+
+    /// A listed participant, as its root sees it.
+    struct Member: Sendable {
+        let id: ParticipantID
+        var samplesPerSecond = 0.0
+        /// What it last said it holds; stands until it says otherwise or is dismissed.
+        var report: RoundReport?
+        /// Whether it has answered the round in progress.
+        var hasReported = false
+        var missedRounds = 0
+        /// When it was first asked without an answer.
+        var silentSince: Instant?
+        /// Units it rendered, when it has said since the last start that it is out of work.
+        var exhausted: Int?
+        /// Data rounds that failed because of it, in a row, and the first that it may join again.
+        var failures = 0
+        var excludedBefore: UInt64 = 0
+        /// The same for the fetching of its film.
+        var fetchFailures = 0
+        var notFetchedBefore: UInt64 = 0
+        var aging = ClaimAging()
+    }
+
+    /// Claims that a participant has reported again and again.
+    struct ClaimAging: Sendable {
+        private var base = IntervalSet()
+        private var baseSince: Instant?
+        /// Claimed in all reports for at least the age asked for.
+        private(set) var aged = IntervalSet()
+
+        mutating func observe(_ claims: IntervalSet, age: Duration, at now: Instant) {
+            aged = aged.intersection(claims)
+            guard let since = baseSince else {
+                base = claims
+                baseSince = now
+                return
+            }
+            if now - since >= age {
+                aged = base.intersection(claims)
+                base = claims
+                baseSince = now
+            }
+        }
+    }
+
+    /// A late unit and the helpers it was given to.
+    struct Helped: Hashable, Sendable {
+        var times: Int
+        var nextAt: Instant
+    }
+
+    var phase = Phase.idle
+    /// The root itself comes first.
+    private(set) var members: [Member]
+    private var index: [ParticipantID: Int] = [:]
+    var number: UInt64 = 0
+    var dataNumber: UInt64 = 1
+    /// Whether the round in progress is to move pixels.
+    var wantsData = false
+    var startedAt: Instant
+    var startRepeated = false
+    /// When the start is repeated in a long data phase.
+    var beatAt: Instant
+    var lastDataAt: Instant
+    var nextDataAt: Instant
+    var nextStartAt: Instant
+    var lastCost: Duration = .zero
+    var abandonedInRow = 0
+    var loss = LossWatch()
+    /// The plans of the data phase, to repeat them once, and their root's children.
+    var plans: [(ParticipantID, RoundPlan)] = []
+    var contributors: [ParticipantID] = []
+    var plansRepeatAt: Instant?
+    var farewells = 0
+    /// Late units given to helpers; looked up, never iterated but to be emptied.
+    var helped: [Int: Helped] = [:]
+
+    init(members: [ParticipantID], at now: Instant) {
+        self.members = members.map { Member(id: $0) }
+        startedAt = now
+        beatAt = now
+        lastDataAt = now
+        nextDataAt = now
+        nextStartAt = now
+        for (position, member) in members.enumerated() { index[member] = position }
+    }
+
+    func position(of participant: ParticipantID) -> Int? { index[participant] }
+
+    subscript(position: Int) -> Member {
+        get { members[position] }
+        set { members[position] = newValue }
+    }
+
+    mutating func admit(_ participant: ParticipantID, samplesPerSecond: Double) {
+        var member = Member(id: participant)
+        member.samplesPerSecond = samplesPerSecond
+        index[participant] = members.count
+        members.append(member)
+    }
+
+    /// Takes members off the list and returns who they were; never the root itself.
+    mutating func dismiss(where isGone: (Member) -> Bool) -> [ParticipantID] {
+        let gone = members.dropFirst().filter(isGone).map(\.id)
+        guard !gone.isEmpty else { return [] }
+        let set = Set(gone)
+        members.removeAll { set.contains($0.id) }
+        index = [:]
+        for (position, member) in members.enumerated() { index[member.id] = position }
+        return gone
+    }
+
+    /// The members but the root.
+    var others: ArraySlice<Member> { members.dropFirst() }
+    var haveAllReported: Bool { others.allSatisfy(\.hasReported) }
+    /// Whether all who answered the last round have answered this one.
+    var haveAllReliableReported: Bool {
+        others.allSatisfy { $0.hasReported || $0.missedRounds > 0 }
+    }
+
+    /// Bars a member from the next rounds of data: 1, 2, 4, … at most 16 of them.
+    mutating func exclude(_ participant: ParticipantID) {
+        guard let position = index[participant], position > 0 else { return }
+        let rounds = UInt64(1) << UInt64(min(members[position].failures, 4))
+        members[position].failures += 1
+        members[position].excludedBefore = dataNumber + 1 + rounds
+    }
+
+    mutating func excludeFilm(of participant: ParticipantID) {
+        guard let position = index[participant], position > 0 else { return }
+        let rounds = UInt64(1) << UInt64(min(members[position].fetchFailures, 6))
+        members[position].fetchFailures += 1
+        members[position].notFetchedBefore = number + 1 + rounds
+    }
+
+    /// The next moment at which a round may start: always later than now, so that no timer stands
+    /// still, and not at once after the last start.
+    func earliestStart(at now: Instant, _ configuration: FrameConfiguration) -> Instant {
+        max(now + .milliseconds(1), startedAt + configuration.startIntervalMin)
+    }
+
+    func checkInvariants() {
+        precondition(index.count == members.count)
+        for (position, member) in members.enumerated() {
+            precondition(index[member.id] == position)
+        }
+    }
+}

@@ -1,0 +1,237 @@
+// What the runtime's driver would do: performs directives, moves films, runs devices.
+
+import MeshCore
+
+@testable import WorkStealing
+
+extension FrameModel {
+    func perform(_ event: ModelEvent, at node: ModelNode) throws {
+        switch event {
+        case .message(let message, let sender):
+            node.machine.receive(message, from: sender, at: now)
+        case .wake:
+            node.wakeAt = .distantFuture
+            if node.machine.nextDeadline <= now {
+                node.machine.tick(at: now)
+                guard node.machine.nextDeadline > now else {
+                    throw ModelViolation(
+                        description: "seed \(seed): a timer of node \(node.index) does not move, "
+                            + node.machine.timers(at: now))
+                }
+            }
+        case .deviceDone(let device, let token): deviceDone(device, token: token, at: node)
+        case .stream(let round, let sender, let film):
+            arrive(film, of: round, from: sender, at: node)
+        case .streamStalled(let round):
+            if let gathering = node.gathering, gathering.round == round,
+                let cause = gathering.children.first(where: { gathering.arrived[$0] == nil })
+            {
+                node.gathering = nil
+                node.machine.contributionFailed(round: round, cause: cause, at: now)
+            }
+        case .sum(let round, let film, let ledger, let receivers):
+            pass(round, film, ledger: ledger, to: receivers, from: node)
+            let disposition = node.machine.sumArrived(
+                round: round, coverage: film.coverage, ledger: ledger, at: now)
+            if disposition == .add { node.film.add(film) }
+            if disposition == .replace { node.film = film }
+        case .filmRequest(let sender, let token):
+            if let requester = liveNode(sender), !node.film.coverage.isEmpty {
+                transfer(
+                    .film(node.film, from: node.identity, token: token), from: node,
+                    to: requester)
+            }
+        case .film(let film, let holder, let token):
+            guard token == node.fetchToken else { return }
+            node.fetchToken += 1
+            let disposition = node.machine.filmFetched(
+                coverage: film.coverage, from: holder, at: now)
+            if disposition == .replace { node.film = film }
+        case .fetchTimeout(let token):
+            if token == node.fetchToken { fetchNext(node) }
+        case .gossip: gossip(node)
+        case .fault, .heal: break
+        }
+    }
+
+    /// Performs directives, wakes devices, sets the timer.
+    func settle(_ node: ModelNode) {
+        drain(node)
+        for device in node.devices.indices { startDevice(device, at: node) }
+        let deadline = max(node.machine.nextDeadline, now)
+        if deadline < node.wakeAt, deadline < .distantFuture {
+            node.wakeAt = deadline
+            schedule(.wake, at: deadline, node: node)
+        }
+        highestTerm[node.index] = max(highestTerm[node.index], node.machine.term)
+    }
+
+    func drain(_ node: ModelNode) {
+        while let directive = node.machine.nextDirective() { perform(directive, at: node) }
+    }
+
+    private func perform(_ directive: FrameDirective, at node: ModelNode) {
+        switch directive {
+        case .send(let message, let receiver): post(message, from: node, to: receiver)
+        case .workAvailable: break
+        case .seal(let number):
+            node.sealed[number] = node.open
+            node.open = TallyFilm(units: units)
+        case .drop(let numbers): for number in numbers { node.sealed[number] = nil }
+        case .dropOpen: node.open = TallyFilm(units: units)
+        case .contribute(let round, let seals, let parent, let children):
+            begin(round, seals: seals, parent: parent, children: children, at: node)
+        case .gather(let round, let seals, let children):
+            begin(round, seals: seals, parent: nil, children: children, at: node)
+        case .abandon(let round):
+            if node.gathering?.round == round { node.gathering = nil }
+            if node.buffer?.0 == round { node.buffer = nil }
+        case .commit(let round): commit(round, at: node)
+        case .broadcast(let round, let ledger, let receivers):
+            if let (buffered, film) = node.buffer, buffered == round {
+                pass(round, film, ledger: ledger, to: receivers, from: node)
+                node.buffer = nil
+            }
+        case .fetchFilm(let holders):
+            node.fetchHolders = holders
+            fetchNext(node)
+        case .event(let event): say("node \(node.index): \(event)")
+        }
+    }
+
+    private func commit(_ round: RoundID, at node: ModelNode) {
+        guard let (buffered, film) = node.buffer, buffered == round else {
+            preconditionFailure("seed \(seed): a commit without a buffer")
+        }
+        precondition(commits[round] == nil, "seed \(seed): two commits of \(round)")
+        commits[round] = node.identity
+        if firstCommitAt == nil { firstCommitAt = now }
+        node.film.add(film)
+    }
+
+    // MARK: Data of a round
+
+    private func begin(
+        _ round: RoundID, seals: [SealNumber], parent: ParticipantID?, children: [ParticipantID],
+        at node: ModelNode
+    ) {
+        var own = TallyFilm(units: units)
+        for seal in seals {
+            guard let film = node.sealed[seal] else {
+                preconditionFailure("seed \(seed): a plan names a seal that the driver lacks")
+            }
+            own.add(film)
+        }
+        node.gathering = ModelGathering(
+            round: round, parent: parent, children: children, own: own)
+        schedule(.streamStalled(round), at: now + .seconds(2), node: node)
+        let early = node.early
+        node.early = []
+        for (earlyRound, sender, film) in early where earlyRound == round {
+            arrive(film, of: round, from: sender, at: node)
+        }
+        flow(node)
+    }
+
+    private func arrive(
+        _ film: TallyFilm, of round: RoundID, from sender: ParticipantID, at node: ModelNode
+    ) {
+        guard node.gathering?.round == round else {
+            if node.early.count < 16 { node.early.append((round, sender, film)) }
+            return
+        }
+        guard node.gathering?.children.contains(sender) == true else { return }
+        node.gathering?.arrived[sender] = film
+        flow(node)
+    }
+
+    private func flow(_ node: ModelNode) {
+        guard let gathering = node.gathering,
+            gathering.children.allSatisfy({ gathering.arrived[$0] != nil })
+        else { return }
+        node.gathering = nil
+        var sum = gathering.own
+        for child in gathering.children {
+            guard let film = gathering.arrived[child] else { return }
+            guard sum.coverage.isDisjoint(with: film.coverage) else {
+                node.machine.contributionFailed(round: gathering.round, cause: child, at: now)
+                return drain(node)
+            }
+            sum.add(film)
+        }
+        if let parent = gathering.parent {
+            if let receiver = liveNode(parent) {
+                transfer(
+                    .stream(gathering.round, from: node.identity, sum), from: node, to: receiver)
+            }
+        } else {
+            node.buffer = (gathering.round, sum)
+            node.machine.gathered(round: gathering.round, coverage: sum.coverage, at: now)
+            drain(node)
+            if node.buffer?.0 == gathering.round { node.buffer = nil }
+        }
+    }
+
+    /// Passes a sum on to its receivers, as a binary tree.
+    private func pass(
+        _ round: RoundID, _ film: TallyFilm, ledger: IntervalSet, to receivers: [ParticipantID],
+        from node: ModelNode
+    ) {
+        let middle = (receivers.count + 1) / 2
+        for half in [receivers.prefix(middle), receivers.dropFirst(middle)] {
+            guard let first = half.first, let receiver = liveNode(first) else { continue }
+            transfer(
+                .sum(round, film, ledger: ledger, receivers: Array(half.dropFirst())),
+                from: node, to: receiver)
+        }
+    }
+
+    private func fetchNext(_ node: ModelNode) {
+        node.fetchToken += 1
+        guard !node.fetchHolders.isEmpty else {
+            node.machine.filmFetchFailed(at: now)
+            return drain(node)
+        }
+        let holder = node.fetchHolders.removeFirst()
+        let token = node.fetchToken
+        schedule(.fetchTimeout(token: token), at: now + .milliseconds(300), node: node)
+        if let holder = liveNode(holder) {
+            transfer(
+                .filmRequest(from: node.identity, token: token), from: node, to: holder)
+        }
+    }
+
+    // MARK: Devices
+
+    func startDevice(_ index: Int, at node: ModelNode) {
+        guard node.devices[index].unit == nil, !node.devices[index].isPaused,
+            let unit = node.machine.takeUnit(at: now)
+        else { return drain(node) }
+        drain(node)
+        let size = setting.workSpace.sampleCount(of: IntervalSet(SampleRange(unit, unit + 1)))
+        let spread = 1 + setting.costSpread * (2 * random.unit() - 1)
+        let seconds =
+            Double(size) * setting.secondsPerSample * spread / node.devices[index].speed
+        node.devices[index].unit = unit
+        node.devices[index].token += 1
+        let token = node.devices[index].token
+        schedule(
+            .deviceDone(device: index, token: token), at: now + Duration(seconds: seconds),
+            node: node)
+    }
+
+    private func deviceDone(_ index: Int, token: Int, at node: ModelNode) {
+        guard let unit = node.devices[index].unit, node.devices[index].token == token,
+            !node.devices[index].isStuck
+        else { return }
+        node.devices[index].unit = nil
+        switch node.machine.rendered(unit, at: now) {
+        case .addToOpen: node.open.add(unit)
+        case .sealApart(let number):
+            var film = TallyFilm(units: units)
+            film.add(unit)
+            node.sealed[number] = film
+        case .discard: break
+        }
+    }
+}
