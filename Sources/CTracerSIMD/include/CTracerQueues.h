@@ -27,11 +27,6 @@ CTRACER_INLINE void ctracer_store_uint(void *to, ctracer_uint8 a) {
     _mm256_storeu_si256((__m256i *)to, (__m256i)a);
 }
 
-/// To the nearest integers, ties to even; Int32's minimum where that is impossible.
-CTRACER_INLINE ctracer_int8 ctracer_nearest_int(ctracer_float8 a) {
-    return (ctracer_int8)_mm256_cvtps_epi32((__m256)a);
-}
-
 /// For each set of lanes, the numbers of its lanes in order, one byte each.
 static const uint64_t ctracer_compaction[256] = {
     0x0706050403020100, 0x0706050403020100, 0x0706050403020001, 0x0706050403020100,
