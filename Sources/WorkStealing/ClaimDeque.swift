@@ -9,6 +9,9 @@ struct ClaimDeque: Sendable {
     private(set) var units = IntervalSet()
     /// The samples of all units.
     private(set) var samples = 0
+    /// Held units that were stolen: a single one of them is not given on, or the last units of a
+    /// frame would travel to and fro between nodes that are both about to run dry.
+    private var stolen = IntervalSet()
 
     init(weights: WorkWeights) { self.weights = weights }
 
@@ -27,6 +30,12 @@ struct ClaimDeque: Sendable {
         samples = weights.samples(of: units)
     }
 
+    /// Adds what a victim gave.
+    mutating func addStolen(_ more: IntervalSet) {
+        add(more)
+        stolen = stolen.union(more).intersection(units)
+    }
+
     mutating func remove(_ some: IntervalSet) {
         guard !some.isEmpty, !units.isDisjoint(with: some) else { return }
         units.subtract(some)
@@ -40,7 +49,7 @@ struct ClaimDeque: Sendable {
 
     /// Gives a thief the upper part, in proportion to the two speeds.
     ///
-    /// When that part is less than one unit, one unit is given if the thief finishes it before the
+    /// When that part is less than one unit, one unit that was not stolen is given if the thief finishes it before the
     /// victim would have finished everything; the last unit only goes to a faster node. So a slow
     /// thief never holds the end of a frame back.
     mutating func give(thiefSpeed: Double, victimSpeed: Double) -> IntervalSet {
@@ -50,6 +59,7 @@ struct ClaimDeque: Sendable {
         let target = Int(share * Double(samples))
         var count = weights.countAtUpperEnd(of: units, samples: target)
         if count == 0 {
+            guard !stolen.contains(last.upperBound - 1) else { return IntervalSet() }
             let unit = Double(
                 weights.samples(of: SampleRange(last.upperBound - 1, last.upperBound)))
             let isLast = last.count == 1 && units.ranges.count == 1

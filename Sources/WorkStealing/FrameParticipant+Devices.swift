@@ -93,13 +93,15 @@ extension FrameParticipant {
     }
 
     /// Makes units claims of this node, as far as nothing is known of them here yet.
-    mutating func addClaims(_ units: IntervalSet, at now: Instant) {
+    mutating func addClaims(
+        _ units: IntervalSet, areStolen: Bool = false, at now: Instant
+    ) {
         var fresh = units.subtracting(ledger).subtracting(partials.coverage)
         fresh.subtract(grants.units)
         fresh.subtract(helping)
         fresh.subtract(IntervalSet(inProgress.map { SampleRange($0.unit, $0.unit + 1) }))
         guard !fresh.isEmpty else { return }
-        deque.add(fresh)
+        if areStolen { deque.addStolen(fresh) } else { deque.add(fresh) }
         thief.victims.restart()
         thief.wasRefusedEverywhere = false
         emit(.workAvailable)

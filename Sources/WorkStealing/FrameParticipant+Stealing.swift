@@ -57,7 +57,7 @@ extension FrameParticipant {
         thief.nextAt = now
         // A unit may come back before the answer to the grant it went away with.
         grants.subtract(grant.units)
-        addClaims(grant.units, at: now)
+        addClaims(grant.units, areStolen: true, at: now)
         send(.grantAccepted(grant.grant), to: sender)
     }
 

@@ -27,11 +27,14 @@ struct SpeedMeter {
 
     /// One thread's speed, samples per second; nil before the first unit.
     private(set) var samplesPerThreadSecond: Double?
+    /// How long the last units took, each.
+    private(set) var secondsPerUnit: Double?
 
     mutating func add(samples added: Int, duration: Duration) {
         samples += Double(added)
         seconds += duration.seconds
         if seconds > 0 { samplesPerThreadSecond = samples / seconds }
+        secondsPerUnit = (secondsPerUnit ?? duration.seconds) * 0.75 + duration.seconds * 0.25
         // About the last two seconds of one thread count.
         if seconds > 2 {
             samples /= 2
@@ -140,12 +143,22 @@ extension NodeRuntime {
 
     // MARK: - Devices
 
-    /// Gives the device units until each thread has one to render and one to go on with.
+    /// Units that the device may hold: one for each thread, and as many more as keep it busy for
+    /// the time the loop may take to serve it, but at least one more each. Units in the device
+    /// can't be stolen, so not more than that.
+    private var unitsInFlightMax: Int {
+        let threads = configuration.threads
+        let ahead = Self.deviceAhead.seconds / max(1e-4, speed.secondsPerUnit ?? 1)
+        return threads * (1 + min(16, max(1, Int(ahead.rounded(.up)))))
+    }
+    private static let deviceAhead = Duration.milliseconds(15)
+
+    /// Gives the device units as long as it may hold more.
     /// - Returns: whether it took any.
     func feedDevice() -> Bool {
         guard let device else { return false }
         var hasTaken = false
-        while unitsInFlight < 2 * configuration.threads,
+        while unitsInFlight < unitsInFlightMax,
             let (frame, unit) = node.takeUnit(at: EventLoop.now)
         {
             guard let driver = frames[frame], let prepared = driver.prepared else {

@@ -82,6 +82,7 @@ extension NodeRuntime {
                 if case .frame(let frame, _) = message {
                     counters[frame]?.bytesReceived += payload.count
                 }
+                logger.trace("from \(sender): \(message)")
                 node.receive(message, from: sender, at: EventLoop.now)
             } catch {
                 garbageReceived += 1
@@ -98,6 +99,7 @@ extension NodeRuntime {
     }
 
     func send(_ message: MeshMessage, to peer: ParticipantID, at address: NodeAddress) {
+        logger.trace("to \(peer): \(message)")
         let bytes = message.encoded()
         if case .frame(let frame, _) = message { counters[frame]?.bytesSent += bytes.count }
         links.send(kind: StreamKind.message, bytes, to: peer, at: address)

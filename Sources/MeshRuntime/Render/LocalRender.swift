@@ -44,7 +44,7 @@ public final class LocalRender {
         }
         ticker = LoopTimer { [weak self] in self?.tick() }
         ticker?.start(after: .milliseconds(500))
-        for _ in 0..<(2 * threads) { feed() }
+        for _ in 0..<(4 * threads) { feed() }
     }
 
     private func feed() {
