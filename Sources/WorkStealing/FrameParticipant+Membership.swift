@@ -135,7 +135,7 @@ extension FrameParticipant {
         guard root == nil, !(isComplete && isLedgerComplete) else { return nil }
         let rootIsDead = dead.contains(term.root)
         switch standing {
-        case .joining:
+        case .joining where !rootIsDead:
             return nil
         case .listed:
             let dead = dead
@@ -146,8 +146,9 @@ extension FrameParticipant {
                 rank: rank ?? participants.count, participants: participants.count,
                 rootIsDead: rootIsDead, configuration: configuration)
             return heardAt + patience
-        case .exiled:
-            // Spread by identity, so that two exiles do not go on alone at once.
+        case .joining, .exiled:
+            // A root that dies before it has listed anybody leaves only newcomers. Spread by
+            // identity, so that two do not go on alone at once.
             let spread = Double(identity.node.rawValue % 997) / 997
             let patience = configuration.exilePatience.seconds
             return heardAt + Duration(seconds: patience * (1 + spread))

@@ -31,13 +31,21 @@ struct SimulationTests {
         #expect(report.frames[0].rendersPerUnit < 1.2, Self.explain(report))
     }
 
-    @Test("On a bad day every frame ends well", arguments: 1...32 as ClosedRange<UInt64>)
+    /// Without optimisation a run takes about a second.
+    #if DEBUG
+        static let seeds = Array(1...8 as ClosedRange<UInt64>)
+    #else
+        static let seeds = Array(1...40 as ClosedRange<UInt64>)
+    #endif
+
+    @Test("On a bad day every frame ends well", arguments: seeds)
     func mild(seed: UInt64) {
         let report = Self.run(seed, .mild)
         #expect(report.isGood, Self.explain(report))
     }
 
-    @Test("When all goes wrong every frame ends well", arguments: 1...32 as ClosedRange<UInt64>)
+    /// Seed 94: a root that dies before it has listed anybody left a frame that nobody took over.
+    @Test("When all goes wrong every frame ends well", arguments: seeds + [94])
     func wild(seed: UInt64) {
         let report = Self.run(seed, .wild)
         #expect(report.isGood, Self.explain(report))
@@ -86,9 +94,11 @@ struct SimulationTests {
         let space = try #require(job.workSpace)
         let tallies = UnitTallies(workSpace: space, seed: 1, costSigma: 0.5)
         var film = SimulatedFilm(unit: 3, tallies)
-        #expect(film.add(SimulatedFilm(unit: 4, tallies)))
+        let isAdded = film.add(SimulatedFilm(unit: 4, tallies))
+        #expect(isAdded)
         #expect(tallies.value(of: film.coverage) == film.value)
-        #expect(!film.add(SimulatedFilm(unit: 4, tallies)))
+        let isAddedTwice = film.add(SimulatedFilm(unit: 4, tallies))
+        #expect(!isAddedTwice)
         #expect(tallies.value(of: film.coverage) == film.value)
         #expect(tallies.value(of: IntervalSet(SampleRange(3, 6))) != film.value)
         #expect(tallies.value(of: IntervalSet(SampleRange(4, 5))) != film.value)
