@@ -76,6 +76,7 @@ struct RenderCommand: AsyncParsableCommand {
         let interruption = Interruption()
         do {
             for output in outputs { try PictureWriter.check(path: output) }
+            if let stats { try PictureWriter.check(folderOf: stats) }
         } catch {
             throw failure(.unwritableOutput, "\(error)")
         }

@@ -37,6 +37,12 @@ public struct PictureWriter: Sendable {
     /// - Throws: ``OutputError``, for an unknown extension too.
     public static func check(path: String) throws(OutputError) {
         guard OutputFormat(path: path) != nil else { throw .unknownExtension(path: path) }
+        try check(folderOf: path)
+    }
+
+    /// Finds out whether any file can be written to a path.
+    /// - Throws: ``OutputError``.
+    public static func check(folderOf path: String) throws(OutputError) {
         _ = try AtomicFile(path: path)
     }
 }
