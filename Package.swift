@@ -90,7 +90,13 @@ let package = Package(
             name: "MeshRuntimeTests", dependencies: ["MeshRuntime"], swiftSettings: vectorised),
         .testTarget(
             name: "TracerTests", dependencies: ["Tracer"], swiftSettings: vectorised),
-        .testTarget(name: "CommandLineTests", dependencies: ["meshd"], swiftSettings: vectorised),
-        .testTarget(name: "LabTests", dependencies: ["MeshRuntime"], swiftSettings: vectorised),
+        // Tests of the program as a user runs it.
+        .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: strict),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["meshd", "ProgramTesting"],
+            swiftSettings: vectorised),
+        .testTarget(
+            name: "LabTests", dependencies: ["meshd", "ProgramTesting"],
+            swiftSettings: vectorised),
     ]
 )

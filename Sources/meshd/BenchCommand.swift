@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import MeshCore
 import MeshRuntime
 import Tracer
 
@@ -21,7 +22,68 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "Render threads. (default: one for each processor core)") var threads: Int?
     @Flag(help: "Print JSON.") var json = false
 
+    @Option(help: "Runs; the median is printed.") var runs = 3
+
+    func validate() throws {
+        guard TileGrid(width: size.width, height: size.height) != nil,
+            (1...WorkSpace.samplesPerPixelMax).contains(spp), (1...1_024).contains(maxDepth),
+            (1...1_024).contains(threads ?? 1), (1...100).contains(runs)
+        else { throw ValidationError("a number is out of its bounds; see 'meshd help render'") }
+    }
+
     func run() async throws {
-        throw failure(.failed, "not yet")
+        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        let settings = FrameSettings(
+            width: size.width, height: size.height, samplesPerPixel: spp, maxDepth: maxDepth)
+        let prepared: PreparedJob
+        do throws(SceneError) {
+            let job = try ScenePreparation.describe(
+                scene: scene, environment: env, settings: settings
+            ) { (_, _) throws(SceneError) in }
+            prepared = try ScenePreparation.prepare(
+                job, from: SubmittedFiles(scene: scene, environment: env), buildThreads: threads)
+        } catch {
+            throw failure(.unreadableScene, "\(error)")
+        }
+        let benchmark = TracerBenchmark(scene: prepared.scene, threads: threads)
+        let results = (0..<runs).compactMap { _ in benchmark.run(samplesPerPixel: spp) }
+            .sorted { $0.megasamplesPerCPUSecond < $1.megasamplesPerCPUSecond }
+        guard !results.isEmpty else { throw failure(.failed, "nothing was rendered") }
+        let report = BenchReport(results[results.count / 2])
+        if json { return try printJSON(report) }
+        Terminal.out(
+            String(
+                format: """
+                    samples          %@ on %d threads
+                    Msamples/CPU-s   %.3f
+                    Msamples/s       %.3f
+                    Mrays/s          %.2f
+                    mean             %.4f %.4f %.4f
+                    """, samplesText(Double(report.samples)), report.threads,
+                report.megasamplesPerCPUSecond, report.megasamplesPerSecond,
+                report.raysPerSecond * 1e-6, report.mean[0], report.mean[1], report.mean[2]))
+    }
+}
+
+/// One benchmark run, as `--json` prints it.
+private struct BenchReport: Encodable {
+    var threads: Int
+    var samples: Int
+    var wallSeconds: Double
+    var cpuSeconds: Double
+    var megasamplesPerCPUSecond: Double
+    var megasamplesPerSecond: Double
+    var raysPerSecond: Double
+    var mean: [Double]
+
+    init(_ result: TracerBenchmark.Result) {
+        threads = result.threads
+        samples = result.samples
+        wallSeconds = result.wallSeconds
+        cpuSeconds = result.cpuSeconds
+        megasamplesPerCPUSecond = result.megasamplesPerCPUSecond
+        megasamplesPerSecond = result.megasamplesPerSecond
+        raysPerSecond = result.raysPerSecond
+        mean = [result.mean.x, result.mean.y, result.mean.z]
     }
 }

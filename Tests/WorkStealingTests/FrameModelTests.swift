@@ -66,6 +66,52 @@ import Testing
         }
     }
 
+    /// A frame of about `seconds` on all nodes together, units of 60 ms on a node of speed 1.
+    static func balanced(speeds: [Double], seconds: Double) throws -> ModelSetting {
+        let secondsPerSample = 60e-3 / Double(32 * 32 * 16)
+        let sum = speeds.reduce(0, +)
+        let side = 512
+        let samples = Int(seconds * sum / secondsPerSample) / (side * side)
+        let grid = try #require(TileGrid(width: side, height: side))
+        let space = try #require(WorkSpace(grid: grid, samplesPerPixel: samples))
+        var setting = ModelSetting(
+            speeds: speeds, workSpace: space, secondsPerSample: secondsPerSample)
+        setting.checkInterval = 251
+        return setting
+    }
+
+    /// The makespan over the ideal time, and the model after the run.
+    static func makespanOverIdeal(
+        _ setting: ModelSetting, seed: UInt64
+    ) throws -> (ratio: Double, model: FrameModel) {
+        let model = FrameModel(setting, seed: seed)
+        let finished = try model.run(until: .zero + .seconds(300)) { $0.firstCompleteAt != nil }
+        #expect(finished)
+        let grid = setting.workSpace.grid
+        let samples = grid.width * grid.height * setting.workSpace.samplesPerPixel
+        let ideal =
+            Double(samples) * setting.secondsPerSample / setting.speeds.reduce(0, +)
+        return (model.now.nanoseconds == 0 ? .infinity : (model.now - .zero).seconds / ideal, model)
+    }
+
+    @Test(
+        "Without faults unequal nodes finish together: makespan is at most 1.05 of the ideal",
+        arguments: [
+            [4, 2, 1, 1], [1, 1, 1, 2, 2, 2, 4, 4, 8, 8, 16, 32], [1, 32],
+            [1, 1, 1, 1, 1, 1, 1, 1],
+        ] as [[Double]])
+    func balance(speeds: [Double]) throws {
+        let setting = try Self.balanced(speeds: speeds, seconds: 20)
+        let (ratio, model) = try Self.makespanOverIdeal(setting, seed: 3)
+        let rendered = model.nodes.reduce(0) { $0 + $1.machine.statistics.unitsRendered }
+        let first = model.firstCommitAt.map { ($0 - .zero).seconds } ?? .infinity
+        #expect(ratio <= 1.05)
+        #expect(Double(rendered) / Double(model.units) < 1.02)
+        #expect(first < 0.5)
+        // Nothing is lost where nothing goes wrong, whatever way the grants take.
+        #expect(model.nodes.allSatisfy { $0.machine.statistics.unitsLost == 0 })
+    }
+
     @Test("A node alone completes its frame, in hardly more than the time of its device")
     func meshOfOne() throws {
         let space = try #require(Self.smallSpace)

@@ -1,0 +1,55 @@
+// What can happen in a simulation, and the streams that nodes send each other in it.
+
+import Gossip
+import MeshCore
+import MeshNode
+
+/// Something that happens at a time.
+enum SimulatedEvent: Sendable {
+    case arrival(Packet)
+    /// Something within the process that a node runs in the given boot; void after its end.
+    case local(node: Int, boot: UInt64, LocalEvent)
+    case submission(Int)
+    case fault(ScheduledFault.Fault)
+    /// A fault of a duration ends; the number names the fault.
+    case faultEnds(Int)
+    case restart(node: Int)
+}
+
+/// Something on its way from one node to another.
+struct Packet: Sendable {
+    /// Indices of nodes.
+    let from: Int
+    let to: Int
+    /// The boot of the sending process.
+    let boot: UInt64
+    /// When it was sent first.
+    let since: Instant
+    let content: Content
+
+    enum Content: Sendable {
+        case datagram(GossipMessage)
+        case message(MeshMessage)
+        case stream(FilmTransfer)
+    }
+}
+
+/// A stream between two nodes; it arrives whole or not at all.
+enum FilmTransfer: Sendable {
+    case contribution(FrameID, RoundID, sender: ParticipantID, SimulatedFilm)
+    case sum(FrameID, RoundID, ledger: IntervalSet, receivers: [ParticipantID], SimulatedFilm)
+    /// Asks for a film; the number names the fetch at the asking node.
+    case request(FrameID, fetch: Int)
+    /// Answers; nil when the frame is not known there.
+    case film(FrameID, fetch: Int, source: ParticipantID, SimulatedFilm?)
+}
+
+/// Something that happens within a node.
+enum LocalEvent: Sendable {
+    case timer
+    case deviceDone(device: Int, task: Int)
+    case sceneReady(FrameID, sources: [PeerReference])
+    /// The children of a contribution have had their time.
+    case contributionStalls(FrameID, RoundID)
+    case fetchStalls(FrameID, fetch: Int)
+}

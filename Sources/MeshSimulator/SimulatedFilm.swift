@@ -1,0 +1,84 @@
+// Films without pixels: a tally per unit stands for them. Each unit has a random number, and a
+// film's value is the sum of the numbers of the units that were added to it. A unit that was added
+// twice, or is missing, or a coverage that says what is not so, shows in the value but for a
+// chance of 2⁻⁶⁴.
+
+import MeshCore
+
+/// The numbers of a frame's units, as prefix sums.
+struct UnitTallies: Sendable {
+    let workSpace: WorkSpace
+    private let sums: [UInt64]
+    /// The relative cost of a sample in each tile; mean one over the frame.
+    let tileCosts: [Double]
+
+    init(workSpace: WorkSpace, seed: UInt64, costSigma: Double) {
+        self.workSpace = workSpace
+        var random = RandomNumbers(seed: seed)
+        var sums: [UInt64] = [0]
+        sums.reserveCapacity(workSpace.count + 1)
+        for _ in 0..<workSpace.count { sums.append(sums[sums.count - 1] &+ random.next()) }
+        self.sums = sums
+        let raw = (0..<workSpace.grid.count).map { _ in
+            // exp(σ·z) with z from a sum of twelve uniforms: normal enough, and without libm.
+            Self.exponential(costSigma * ((0..<12).reduce(-6.0) { z, _ in z + random.unit() }))
+        }
+        let mean = raw.reduce(0, +) / Double(raw.count)
+        tileCosts = raw.map { $0 / mean }
+    }
+
+    /// e to the x, the same on every machine.
+    static func exponential(_ x: Double) -> Double {
+        var term = 1.0
+        var sum = 1.0
+        let y = x / 64
+        for n in 1..<16 {
+            term *= y / Double(n)
+            sum += term
+        }
+        for _ in 0..<6 { sum *= sum }
+        return sum
+    }
+
+    /// What a film of exactly this coverage is worth.
+    func value(of coverage: IntervalSet) -> UInt64 {
+        coverage.ranges.reduce(0) { $0 &+ sums[$1.upperBound] &- sums[$1.lowerBound] }
+    }
+
+    /// The work of a unit in samples of average cost.
+    func cost(of unit: Int) -> Double {
+        let piece = workSpace.unit(unit)
+        let area = workSpace.grid.rectangle(ofTile: piece.tile).area
+        return Double(piece.samples.count * area) * tileCosts[piece.tile]
+    }
+
+    /// The bytes of a film's stream: its head, and the tiles that it touches.
+    func streamBytes(of coverage: IntervalSet, bytesPerPixel: Double) -> Int {
+        let tiles = min(coverage.count, workSpace.grid.count)
+        let pixels = workSpace.grid.width * workSpace.grid.height
+        let share = Double(tiles) / Double(workSpace.grid.count)
+        return 64 + 8 * coverage.ranges.count + Int(share * Double(pixels) * bytesPerPixel)
+    }
+}
+
+/// A film, partial film or buffer.
+struct SimulatedFilm: Hashable, Sendable {
+    private(set) var coverage = IntervalSet()
+    private(set) var value: UInt64 = 0
+
+    init() {}
+
+    /// A film of one unit, just rendered.
+    init(unit: Int, _ tallies: UnitTallies) {
+        coverage = IntervalSet(SampleRange(unit, unit + 1))
+        value = tallies.value(of: coverage)
+    }
+
+    /// Adds a film; false, and nothing happens, when the two overlap.
+    mutating func add(_ other: SimulatedFilm) -> Bool {
+        guard coverage.isDisjoint(with: other.coverage) else { return false }
+        coverage.formUnion(other.coverage)
+        value &+= other.value
+        return true
+    }
+}

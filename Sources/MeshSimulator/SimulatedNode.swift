@@ -1,0 +1,96 @@
+// One simulated machine: what outlives its process, the process with the very MeshNode of the
+// daemon, and the films that the simulated driver keeps for it.
+
+import MeshCore
+import MeshNode
+
+/// A machine.
+struct SimulatedNode: Sendable {
+    let id: NodeID
+    let address: NodeAddress
+    /// Of its devices, samples per second.
+    let speeds: [Double]
+    /// Of the last process.
+    var boot: UInt64 = 0
+    var process: SimulatedProcess?
+    /// It will not be started again.
+    var isGone = false
+    /// While it is stopped: what has happened meanwhile, in order.
+    var isFrozen = false
+    var backlog: [SimulatedEvent] = []
+    /// Devices need this many times longer.
+    var slowness = 1.0
+    var isStuck = false
+    /// When its link is free again, each way.
+    var sendsUntil = Instant.zero
+    var receivesUntil = Instant.zero
+
+    /// Whether it runs and does something.
+    var isRunning: Bool { process != nil && !isFrozen }
+}
+
+/// A running process.
+struct SimulatedProcess: Sendable {
+    let identity: ParticipantID
+    var node: MeshNode
+    /// Added to the simulation's time: no two processes have the same origin.
+    let clockOffset: Duration
+    var drivers: [FrameID: FilmKeeper] = [:]
+    var devices: [SimulatedDevice]
+    /// When the next timer event comes.
+    var timer = Instant.distantFuture
+    var wantsUnits = false
+    /// Attempts to fetch a film so far.
+    var fetches = 0
+}
+
+/// A device and the unit it renders.
+struct SimulatedDevice: Sendable {
+    let speed: Double
+    /// Numbers the units it took.
+    var task = 0
+    var unit: (frame: FrameID, unit: Int)?
+    /// What is left of the unit, samples of average cost, at `since`.
+    var rest = 0.0
+    var since = Instant.zero
+}
+
+/// The films of one frame at one node, as the driver keeps them.
+struct FilmKeeper: Sendable {
+    var film = SimulatedFilm()
+    var open = SimulatedFilm()
+    /// By number, sorted.
+    var seals: [(number: SealNumber, film: SimulatedFilm)] = []
+    /// Gathered at the root, not yet committed or sent.
+    var buffers: [RoundID: SimulatedFilm] = [:]
+    /// This node's part in rounds whose pixels are under way.
+    var contributions: [RoundID: PendingContribution] = [:]
+    /// Streams that came before the directive that explains them; the oldest go first.
+    var early: [(round: RoundID, child: ParticipantID, film: SimulatedFilm)] = []
+    var fetch: PendingFetch?
+
+    static let earlyMax = 64
+
+    func seal(_ number: SealNumber) -> SimulatedFilm? {
+        seals.first { $0.number == number }?.film
+    }
+}
+
+/// A contribution that waits for its children.
+struct PendingContribution: Sendable {
+    let seals: [SealNumber]
+    /// Nil at the root.
+    let parent: ParticipantID?
+    var waitsFor: [ParticipantID]
+    var sum = SimulatedFilm()
+}
+
+/// A film that is being fetched.
+struct PendingFetch: Sendable {
+    /// Names the attempt at this node.
+    var number = 0
+    /// Who was asked; nil at first.
+    var source: ParticipantID?
+    /// To be asked if that fails.
+    var others: [ParticipantID]
+}

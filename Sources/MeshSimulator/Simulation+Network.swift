@@ -1,0 +1,131 @@
+// The simulated network: datagrams are lost, doubled and overtake each other; control messages
+// keep their order unless a connection broke; streams queue for their nodes' links.
+
+import Gossip
+import MeshCore
+import MeshNode
+import WorkStealing
+
+extension Simulation {
+    /// Whether nothing that one node sends reaches another now.
+    func isBlocked(from: Int, to: Int) -> Bool {
+        cuts.contains { $0.blocks(from: from, to: to) }
+    }
+
+    private mutating func latency() -> Duration {
+        let jitter = configuration.network.jitter.seconds
+        // The exponential distribution's inverse, −ln(1 − u), as a sum that needs no libm.
+        let u = random.unit()
+        var term = u
+        var sum = 0.0
+        for n in 1..<24 {
+            sum += term / Double(n)
+            term *= u
+        }
+        return configuration.network.latency + Duration(seconds: jitter * sum)
+    }
+
+    mutating func send(_ datagram: GossipMessage, from: Int, to address: NodeAddress) {
+        report.gossip.count(datagram.encode().count)
+        guard let to = index(at: address) else { return }
+        let copies = random.unit() < configuration.network.datagramDuplication ? 2 : 1
+        let loss = losses.reduce(configuration.network.datagramLoss) { $0 + $1.rate }
+        for _ in 0..<copies where random.unit() >= loss {
+            let packet = Packet(
+                from: from, to: to, boot: nodes[from].boot, since: now, content: .datagram(datagram)
+            )
+            queue.add(.arrival(packet), at: now + latency())
+        }
+    }
+
+    mutating func send(_ message: MeshMessage, from: Int, to address: NodeAddress) {
+        report.control.count(Self.estimatedBytes(of: message))
+        guard let to = index(at: address) else { return }
+        let network = configuration.network
+        guard random.unit() >= network.messageLoss else { return }
+        let packet = Packet(
+            from: from, to: to, boot: nodes[from].boot, since: now, content: .message(message))
+        let key = from * nodes.count + to
+        let time = max(now + latency(), arrivals[key] ?? .zero)
+        arrivals[key] = time
+        queue.add(.arrival(packet), at: time)
+        if random.unit() < network.messageDuplication {
+            queue.add(.arrival(packet), at: now + latency() * 50)
+        }
+    }
+
+    /// Sends a stream, whole: it waits for both links, one transfer after the other.
+    mutating func send(_ transfer: FilmTransfer, bytes: Int, from: Int, to: Int) {
+        report.films.count(bytes)
+        let duration = Duration(seconds: Double(bytes) / configuration.network.bytesPerSecond)
+        let start = max(now, nodes[from].sendsUntil)
+        nodes[from].sendsUntil = start + duration
+        let arrival = max(start + latency(), nodes[to].receivesUntil) + duration
+        nodes[to].receivesUntil = arrival
+        let packet = Packet(
+            from: from, to: to, boot: nodes[from].boot, since: now, content: .stream(transfer))
+        queue.add(.arrival(packet), at: arrival)
+    }
+
+    /// Something has come to a node's link.
+    mutating func arrive(_ packet: Packet) {
+        if isBlocked(from: packet.from, to: packet.to) {
+            // TCP tries again for a while; datagrams and streams are gone.
+            if case .message = packet.content,
+                now < packet.since + configuration.network.messagePatience,
+                nodes[packet.from].boot == packet.boot, nodes[packet.from].process != nil
+            {
+                let time = now + .milliseconds(300) + random.duration(below: .seconds(1))
+                queue.add(.arrival(packet), at: time)
+            }
+            return
+        }
+        let index = packet.to
+        guard nodes[index].process != nil else { return }
+        guard !nodes[index].isFrozen else {
+            nodes[index].backlog.append(.arrival(packet))
+            return
+        }
+        deliver(packet)
+        drive(index)
+    }
+
+    private mutating func deliver(_ packet: Packet) {
+        let index = packet.to
+        guard let local = localTime(index) else { return }
+        let sender = ParticipantID(node: nodes[packet.from].id, boot: packet.boot)
+        switch packet.content {
+        case .datagram(let datagram):
+            let address = nodes[packet.from].address
+            nodes[index].process?.node.receive(datagram: datagram, from: address, at: local)
+        case .message(let message):
+            log?("\(now) \(packet.from) → \(index): \(message)")
+            nodes[index].process?.node.receive(message, from: sender, at: local)
+        case .stream(let transfer):
+            let isWhole =
+                nodes[packet.from].process != nil && nodes[packet.from].boot == packet.boot
+            receive(transfer, from: packet.from, isWhole: isWhole, at: index)
+        }
+    }
+
+    /// About the bytes of a control message on the wire: names take some ten bytes each, ranges
+    /// some four.
+    static func estimatedBytes(of message: MeshMessage) -> Int {
+        let name = 12
+        var size = 16 + 2 * name
+        switch message {
+        case .jobOffer(_, let job): size += 24 + job.payload.count
+        case .frame(_, .start(let start)):
+            size += name * start.participants.count + 4 * start.ledger.ranges.count
+        case .frame(_, .report(let report)):
+            size += 2 * name + 4 * report.claims.ranges.count
+            for seal in report.seals { size += 4 + 4 * seal.coverage.ranges.count }
+        case .frame(_, .plan(let plan)):
+            size += name * (2 + plan.children.count) + 2 * plan.seals.count
+        case .frame(_, .stealGrant(let grant)): size += 2 * name + 4 * grant.units.ranges.count
+        case .frame: size += 2 * name
+        case .jobRequest, .jobUnknown, .frameEnded: break
+        }
+        return size
+    }
+}

@@ -1,0 +1,192 @@
+// Drives the nodes: performs what their machines ask for, feeds their devices, keeps their timers.
+
+import MeshCore
+import MeshNode
+import WorkStealing
+
+extension Simulation {
+    /// Performs all that a node's machine has to say, and gives its devices work.
+    mutating func drive(_ index: Int) {
+        repeat {
+            while let directive = nodes[index].process?.node.nextDirective() {
+                perform(directive, at: index)
+            }
+            checkFilms(of: index)
+            collectResults(at: index)
+        } while feedDevices(of: index)
+        scheduleTimer(of: index)
+    }
+
+    private mutating func scheduleTimer(of index: Int) {
+        guard let process = nodes[index].process else { return }
+        let deadline = process.node.nextDeadline
+        guard deadline != .distantFuture else { return }
+        let time = max(deadline - process.clockOffset, now)
+        guard time < process.timer || process.timer <= now else { return }
+        nodes[index].process?.timer = time
+        queue.add(.local(node: index, boot: nodes[index].boot, .timer), at: time)
+    }
+
+    mutating func perform(_ event: LocalEvent, at index: Int) {
+        guard let local = localTime(index) else { return }
+        switch event {
+        case .timer:
+            if nodes[index].process?.timer == now {
+                nodes[index].process?.timer = .distantFuture
+            }
+            if report.steps % 64 == 0 { nodes[index].process?.node.checkInvariants() }
+            nodes[index].process?.node.tick(at: local)
+        case .deviceDone(let device, let task):
+            finishUnit(device: device, task: task, at: index)
+        case .sceneReady(let frame, let sources):
+            prepared(frame, sources: sources, at: index)
+        case .contributionStalls(let frame, let round):
+            let pending = nodes[index].process?.drivers[frame]?.contributions[round]
+            if let child = pending?.waitsFor.first {
+                failContribution(frame, round, cause: child, at: index)
+            }
+        case .fetchStalls(let frame, let fetch):
+            if nodes[index].process?.drivers[frame]?.fetch?.number == fetch {
+                fetchElsewhere(frame, at: index)
+            }
+        }
+    }
+
+    mutating func perform(_ directive: NodeDirective, at index: Int) {
+        switch directive {
+        case .sendDatagram(let datagram, to: let address):
+            send(datagram, from: index, to: address)
+        case .send(let message, to: _, at: let address):
+            send(message, from: index, to: address)
+        case .prepareScene(let frame, _, let sources):
+            let time =
+                now + random.duration(below: configuration.scenePreparation * 2)
+                + configuration.network.latency
+            queue.add(
+                .local(
+                    node: index, boot: nodes[index].boot, .sceneReady(frame, sources: sources)),
+                at: time)
+        case .frame(let frame, let directive):
+            perform(directive, of: frame, at: index)
+        case .workAvailable:
+            nodes[index].process?.wantsUnits = true
+        case .forget(let frame):
+            forget(frame, at: index)
+        case .event(let event):
+            note(event, at: index)
+        }
+    }
+
+    private mutating func note(_ event: NodeEvent, at index: Int) {
+        log?("\(now) node \(index): \(event)")
+        switch event {
+        case .memberDied(let participant, _):
+            let isThere = nodes.contains { $0.process?.identity == participant && $0.isRunning }
+            if isThere, cuts.isEmpty { report.falseDeaths += 1 }
+        case .frame(_, .roundAbandoned): report.roundsAbandoned += 1
+        case .frame(_, .lost(let units)): report.unitsLost += units.count
+        default: break
+        }
+    }
+
+    /// The scene has been built, if one of its sources could be reached.
+    private mutating func prepared(_ frame: FrameID, sources: [PeerReference], at index: Int) {
+        guard let local = localTime(index) else { return }
+        let source = sources.first { source in
+            guard let other = self.index(at: source.address) else { return false }
+            return nodes[other].process?.identity == source.participant && nodes[other].isRunning
+                && !isBlocked(from: other, to: index) && !isBlocked(from: index, to: other)
+        }
+        guard source != nil else {
+            nodes[index].process?.node.scenePreparationFailed(
+                frame, reason: "no source can be reached", at: local)
+            return
+        }
+        // The films are there before the machine speaks of them.
+        let stage = nodes[index].process?.node.frames.first { $0.frame == frame }?.stage
+        if stage == .preparing { nodes[index].process?.drivers[frame] = FilmKeeper() }
+        nodes[index].process?.node.scenePrepared(frame, at: local)
+    }
+
+    private mutating func forget(_ frame: FrameID, at index: Int) {
+        guard var process = nodes[index].process else { return }
+        process.drivers[frame] = nil
+        for device in process.devices.indices where process.devices[device].unit?.frame == frame {
+            process.devices[device].unit = nil
+            process.devices[device].task += 1
+            process.wantsUnits = true
+        }
+        nodes[index].process = process
+    }
+
+    // MARK: Devices
+
+    /// Gives work to devices that have none.
+    /// - Returns: whether the machine was asked, and may have something to say.
+    private mutating func feedDevices(of index: Int) -> Bool {
+        guard let local = localTime(index), nodes[index].process?.wantsUnits == true else {
+            return false
+        }
+        nodes[index].process?.wantsUnits = false
+        for device in nodes[index].speeds.indices
+        where nodes[index].process?.devices[device].unit == nil {
+            guard let next = nodes[index].process?.node.takeUnit(at: local) else { break }
+            guard let job = job(of: next.frame) else { continue }
+            nodes[index].process?.devices[device].unit = next
+            nodes[index].process?.devices[device].rest = jobs[job].tallies.cost(of: next.unit)
+            beginTask(device: device, of: index)
+        }
+        return true
+    }
+
+    /// The device works on, or begins, from now.
+    func speed(of device: Int, at index: Int) -> Double {
+        nodes[index].isStuck || nodes[index].isFrozen
+            ? 0 : nodes[index].speeds[device] / nodes[index].slowness
+    }
+
+    mutating func beginTask(device: Int, of index: Int) {
+        guard var state = nodes[index].process?.devices[device], state.unit != nil else { return }
+        state.task += 1
+        state.since = now
+        nodes[index].process?.devices[device] = state
+        let speed = speed(of: device, at: index)
+        guard speed > 0 else { return }
+        queue.add(
+            .local(
+                node: index, boot: nodes[index].boot,
+                .deviceDone(device: device, task: state.task)),
+            at: now + Duration(seconds: state.rest / speed))
+    }
+
+    /// Before the speed of a node changes: counts what its devices have done until now.
+    mutating func settleTasks(of index: Int) {
+        for device in nodes[index].speeds.indices {
+            let speed = speed(of: device, at: index)
+            guard let state = nodes[index].process?.devices[device] else { return }
+            let done = speed * (now - state.since).seconds
+            nodes[index].process?.devices[device].rest = max(state.rest - done, 0)
+            nodes[index].process?.devices[device].since = now
+        }
+    }
+
+    /// After the speed of a node has changed.
+    mutating func resumeTasks(of index: Int) {
+        for device in nodes[index].speeds.indices { beginTask(device: device, of: index) }
+        measureCapacity()
+    }
+
+    private mutating func finishUnit(device: Int, task: Int, at index: Int) {
+        guard let local = localTime(index), let state = nodes[index].process?.devices[device],
+            state.task == task, let (frame, unit) = state.unit, let job = job(of: frame)
+        else { return }
+        nodes[index].process?.devices[device].unit = nil
+        nodes[index].process?.wantsUnits = true
+        jobs[job].unitsRendered += 1
+        let speed = nodes[index].speeds.reduce(0, +) / nodes[index].slowness
+        nodes[index].process?.node.setSpeed(samplesPerSecond: speed)
+        let disposition =
+            nodes[index].process?.node.rendered(unit, of: frame, at: local) ?? .discard
+        keep(unit, disposition, of: frame, at: index)
+    }
+}

@@ -1,0 +1,253 @@
+// A whole mesh in one value: the MeshNodes of the daemon, a network and devices made of events, in
+// virtual time from one seed. Checkers look at every film after every step that could change it.
+
+import MeshCore
+import MeshNode
+
+/// One simulated run.
+///
+/// The same configuration gives the same run, event for event, on every machine.
+public struct Simulation: Sendable {
+    public let configuration: SimulationConfiguration
+    /// Called with a line for each thing worth following; for finding out what went wrong.
+    public var log: (@Sendable (String) -> Void)?
+
+    var now = Instant.zero
+    var queue = EventQueue()
+    /// Of the network and of chance in nodes; nodes have generators of their own.
+    var random: RandomNumbers
+    var nodes: [SimulatedNode]
+    var jobs: [SimulatedJob] = []
+    var report: SimulationReport
+    var cuts: [NetworkCut] = []
+    /// Rates of loss in force, by the number of their fault.
+    var losses: [(number: Int, rate: Double)] = []
+    /// By sender and receiver: when the last control message arrives.
+    var arrivals: [Int: Instant] = [:]
+    /// By number: what is in force.
+    var activeFaults: [Int: ScheduledFault.Fault] = [:]
+    var faultNumber = 0
+    /// The rounds committed, to find a second commit.
+    var commits: Set<CommittedRound> = []
+    /// Samples that all devices could have rendered so far.
+    var capacity = 0.0
+    /// What they can render per second now.
+    var capacityRate = 0.0
+    let faultsEnd: Instant
+    /// A film may have changed since the last check.
+    var filmsChanged = false
+
+    /// The most violations reported.
+    static let violationsMax = 16
+
+    public init(_ configuration: SimulationConfiguration) {
+        self.configuration = configuration
+        var random = RandomNumbers(seed: configuration.seed)
+        nodes = configuration.nodes.enumerated().map { index, speeds in
+            SimulatedNode(
+                id: NodeID(random.next()),
+                address: NodeAddress(
+                    10, UInt8(index >> 16 & 255), UInt8(index >> 8 & 255), UInt8(index & 255),
+                    port: 4_040),
+                speeds: speeds)
+        }
+        report = SimulationReport(seed: configuration.seed, nodes: nodes.count)
+        let ends = configuration.faults.map(\.end) + configuration.submissions.map(\.time)
+        faultsEnd = .zero + (ends.max() ?? .zero)
+        for submission in configuration.submissions {
+            guard let space = submission.job.workSpace else {
+                preconditionFailure("a simulated job must be valid")
+            }
+            let tallies = UnitTallies(
+                workSpace: space, seed: random.next(), costSigma: configuration.costSigma)
+            jobs.append(SimulatedJob(submission: submission, tallies: tallies))
+        }
+        self.random = random
+    }
+
+    /// Runs until every frame is settled, a promise is broken or patience is at its end.
+    public mutating func run() -> SimulationReport {
+        begin()
+        var nextLook = Instant.zero
+        while let (time, event) = queue.removeFirst() {
+            capacity += capacityRate * (time - now).seconds
+            now = time
+            report.steps += 1
+            note(event)
+            process(event)
+            if report.steps >= configuration.stepsMax { violate(.restless, describeUnfinished()) }
+            guard report.violations.isEmpty else { break }
+            guard now >= nextLook else { continue }
+            nextLook = now + .milliseconds(100)
+            if now >= faultsEnd, isSettled() { break }
+            if now > faultsEnd + configuration.patience {
+                violate(.unfinished, describeUnfinished())
+                break
+            }
+        }
+        return finalReport()
+    }
+
+    private mutating func begin() {
+        let late = Set(
+            configuration.faults.compactMap { fault in
+                if case .join(let node) = fault.fault { node } else { nil }
+            })
+        for index in nodes.indices where !late.contains(index) {
+            queue.add(.restart(node: index), at: .zero + random.duration(below: .seconds(1)))
+        }
+        for (index, job) in jobs.enumerated() {
+            queue.add(.submission(index), at: .zero + job.submission.time)
+        }
+        for fault in configuration.faults {
+            queue.add(.fault(fault.fault), at: .zero + fault.time)
+        }
+    }
+
+    private mutating func process(_ event: SimulatedEvent) {
+        switch event {
+        case .arrival(let packet):
+            arrive(packet)
+        case .local(let index, let boot, let local):
+            guard nodes[index].process != nil, nodes[index].boot == boot else { return }
+            guard !nodes[index].isFrozen else { return nodes[index].backlog.append(event) }
+            perform(local, at: index)
+            drive(index)
+        case .submission(let job):
+            submit(job)
+        case .fault(let fault):
+            begin(fault)
+        case .faultEnds(let number):
+            end(fault: number)
+        case .restart(let index):
+            start(index)
+        }
+    }
+
+    /// Starts a node's process.
+    mutating func start(_ index: Int) {
+        guard nodes[index].process == nil, !nodes[index].isGone else { return }
+        nodes[index].boot += 1
+        let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].boot)
+        let offset = random.duration(below: .seconds(100_000))
+        var process = SimulatedProcess(
+            identity: identity,
+            node: MeshNode(
+                identity: identity, name: "node \(index)", address: nodes[index].address,
+                configuration: configuration.node, seed: random.next(), at: now + offset),
+            clockOffset: offset, devices: nodes[index].speeds.map { SimulatedDevice(speed: $0) })
+        process.node.setSpeed(samplesPerSecond: nodes[index].speeds.reduce(0, +))
+        var others = nodes.indices.filter { $0 != index }.map { nodes[$0].address }
+        random.shuffle(&others)
+        process.node.discovered(Array(others.prefix(16)), at: now + offset)
+        nodes[index].process = process
+        log?("\(now) node \(index) starts as \(identity)")
+        measureCapacity()
+        drive(index)
+    }
+
+    /// Submits a frame, if its originator is there to do so.
+    private mutating func submit(_ number: Int) {
+        let index = jobs[number].submission.node
+        guard nodes[index].isRunning, let local = localTime(index) else {
+            jobs[number].outcome.end = .void
+            return
+        }
+        let frame = nodes[index].process?.node.submit(jobs[number].submission.job, at: local)
+        guard let frame else { return }
+        jobs[number].frame = frame
+        jobs[number].submittedAt = now
+        jobs[number].capacityBefore = capacity
+        nodes[index].process?.drivers[frame] = FilmKeeper()
+        log?("\(now) node \(index) submits \(frame)")
+        drive(index)
+    }
+
+    // MARK: Small things
+
+    /// The present as a node's clock has it.
+    func localTime(_ index: Int) -> Instant? {
+        nodes[index].process.map { now + $0.clockOffset }
+    }
+
+    /// The node at an address.
+    func index(at address: NodeAddress) -> Int? {
+        let host = address.host
+        guard host.count == 4 else { return nil }
+        let index = Int(host[1]) << 16 | Int(host[2]) << 8 | Int(host[3])
+        return index < nodes.count ? index : nil
+    }
+
+    /// The job of a frame.
+    func job(of frame: FrameID) -> Int? { jobs.firstIndex { $0.frame == frame } }
+
+    /// Sums up what the devices can do now.
+    mutating func measureCapacity() {
+        capacityRate = nodes.reduce(0) { sum, node in
+            guard node.isRunning, !node.isStuck else { return sum }
+            return sum + node.speeds.reduce(0, +) / node.slowness
+        }
+    }
+
+    mutating func violate(_ kind: Violation.Kind, _ text: String) {
+        guard report.violations.count < Self.violationsMax else { return }
+        report.violations.append(
+            Violation(kind: kind, step: report.steps, time: now, text: text))
+    }
+
+    /// Adds an event to the trace.
+    private mutating func note(_ event: SimulatedEvent) {
+        let what: Int
+        switch event {
+        case .arrival(let packet): what = packet.from << 24 | packet.to << 4 | 1
+        case .local(let node, _, _): what = node << 4 | 2
+        case .submission(let number): what = number << 4 | 3
+        case .fault: what = 4
+        case .faultEnds(let number): what = number << 4 | 5
+        case .restart(let node): what = node << 4 | 6
+        }
+        var mix = report.traceHash ^ UInt64(bitPattern: now.nanoseconds) &* 0x9e37_79b9_7f4a_7c15
+        mix = (mix ^ (mix >> 29) ^ UInt64(what)) &* 0xbf58_476d_1ce4_e5b9
+        report.traceHash = mix ^ (mix >> 32)
+    }
+
+    private func finalReport() -> SimulationReport {
+        var result = report
+        result.virtualSeconds = (now - .zero).seconds
+        result.frames = jobs.map { job in
+            var outcome = job.outcome
+            outcome.rendersPerUnit = Double(job.unitsRendered) / Double(job.tallies.workSpace.count)
+            return outcome
+        }
+        return result
+    }
+}
+
+/// A round of a frame that was committed.
+struct CommittedRound: Hashable, Sendable {
+    let frame: FrameID
+    let round: RoundID
+}
+
+/// A frame in a simulation.
+struct SimulatedJob: Sendable {
+    let submission: SimulationConfiguration.Submission
+    let tallies: UnitTallies
+    var frame: FrameID?
+    var submittedAt = Instant.zero
+    var capacityBefore = 0.0
+    var unitsRendered = 0
+    var outcome = FrameOutcome()
+}
+
+/// A border that some of the network's traffic does not cross.
+struct NetworkCut: Sendable {
+    let number: Int
+    /// For each node, whether it is inside.
+    let inside: [Bool]
+    let oneWay: Bool
+
+    func blocks(from: Int, to: Int) -> Bool {
+        inside[from] != inside[to] && (inside[from] || !oneWay)
+    }
+}

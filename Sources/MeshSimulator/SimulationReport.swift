@@ -1,0 +1,92 @@
+// What came of a run.
+
+public import MeshCore
+
+/// A promise that was broken.
+public struct Violation: Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: String, Hashable, Sendable {
+        /// A film's value is not the sum over its coverage.
+        case untrueFilm
+        /// A film was to be added to one that overlaps it.
+        case overlappingMerge
+        /// The driver's films and the machine's idea of them differ.
+        case disagreement
+        /// A round was committed twice.
+        case doubleCommit
+        /// A node kept two results of one unit.
+        case twoResults
+        /// The frames were not settled in time.
+        case unfinished
+        /// Events without end.
+        case restless
+    }
+    public var kind: Kind
+    /// The number of the event after which it was found.
+    public var step: Int
+    public var time: Instant
+    public var text: String
+
+    public var description: String { "step \(step), \(time): \(kind.rawValue): \(text)" }
+}
+
+/// Messages and bytes of one kind, of all nodes.
+public struct Traffic: Hashable, Sendable {
+    public var messages = 0
+    public var bytes = 0
+
+    mutating func count(_ bytes: Int) {
+        messages += 1
+        self.bytes += bytes
+    }
+}
+
+/// What came of one frame.
+public struct FrameOutcome: Hashable, Sendable {
+    public enum End: String, Hashable, Sendable {
+        /// Its originator got the complete film.
+        case delivered
+        /// Its originator is gone; every participant that is left has the complete film.
+        case kept
+        /// It was never submitted, because its originator was not there, or nobody was left who
+        /// took part in it.
+        case void
+        case unfinished
+    }
+    public var end = End.unfinished
+    /// From the submission to the complete film at the originator, or at the first participant.
+    public var makespanSeconds: Double?
+    /// The work that the devices of all nodes could have done from the submission until then,
+    /// over the work of the frame: 1 is perfect. Only of use when one frame is under way.
+    public var makespanOverIdeal: Double?
+    /// From the submission to the first whole pass in the originator's film.
+    public var firstImageSeconds: Double?
+    /// Units rendered over units of the frame.
+    public var rendersPerUnit = 0.0
+}
+
+/// The results of a run.
+public struct SimulationReport: Sendable {
+    public var seed: UInt64
+    public var nodes: Int
+    public var violations: [Violation] = []
+    public var frames: [FrameOutcome] = []
+    public var gossip = Traffic()
+    public var control = Traffic()
+    public var films = Traffic()
+    public var roundsAbandoned = 0
+    public var unitsLost = 0
+    /// Members declared dead whose process was running.
+    public var falseDeaths = 0
+    public var steps = 0
+    public var virtualSeconds = 0.0
+    /// Over all events: equal for equal runs.
+    public var traceHash: UInt64 = 0
+
+    /// Whether no promise was broken and every frame that could be was settled.
+    public var isGood: Bool { violations.isEmpty }
+
+    /// Of the first frame.
+    public var makespanOverIdeal: Double? { frames.first?.makespanOverIdeal }
+    /// Of the first frame.
+    public var firstImageSeconds: Double? { frames.first?.firstImageSeconds }
+}
