@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 
+# A line as soon as it is known, into files too.
+sys.stdout.reconfigure(line_buffering=True)
+
 
 def render(program, arguments, folder, label, *more):
     """Runs one frame; its statistics, and the wall and processor seconds of the whole process."""
