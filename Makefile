@@ -42,9 +42,14 @@ proto:
 bench: build
 	.build/$(CONFIGURATION)/meshd bench
 
+# Does not build: `make && sudo make install` works where only the user has Swift.
 PREFIX ?= /usr/local
-install: build
+install:
 	install -D -m 755 .build/$(CONFIGURATION)/meshd $(DESTDIR)$(PREFIX)/bin/meshd
+	install -D -m 644 docs/man/meshd.1 $(DESTDIR)$(PREFIX)/share/man/man1/meshd.1
+	install -d $(DESTDIR)$(PREFIX)/share/systemd/user
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/meshd.service \
+		>$(DESTDIR)$(PREFIX)/share/systemd/user/meshd.service
 
 clean:
 	rm -rf .build out

@@ -22,7 +22,9 @@ extension Simulation {
     }
 
     /// Puts a rendered unit where the machine wants it.
-    mutating func keep(_ unit: Int, _ disposition: UnitDisposition, of frame: FrameID, at index: Int) {
+    mutating func keep(
+        _ unit: Int, _ disposition: UnitDisposition, of frame: FrameID, at index: Int
+    ) {
         guard let job = job(of: frame), let kept = keeper(frame, at: index) else { return }
         let film = SimulatedFilm(unit: unit, jobs[job].tallies)
         let isHeld =

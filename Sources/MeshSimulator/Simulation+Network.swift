@@ -32,7 +32,8 @@ extension Simulation {
         let loss = losses.reduce(configuration.network.datagramLoss) { $0 + $1.rate }
         for _ in 0..<copies where random.unit() >= loss {
             let packet = Packet(
-                from: from, to: to, boot: nodes[from].boot, since: now, content: .datagram(datagram))
+                from: from, to: to, boot: nodes[from].boot, since: now, content: .datagram(datagram)
+            )
             queue.add(.arrival(packet), at: now + latency())
         }
     }

@@ -55,6 +55,8 @@ extension FrameParticipant {
         statistics.stealsWon += 1
         thief.backoff = configuration.stealBackoffMin
         thief.nextAt = now
+        // A unit may come back before the answer to the grant it went away with.
+        grants.subtract(grant.units)
         addClaims(grant.units, at: now)
         send(.grantAccepted(grant.grant), to: sender)
     }

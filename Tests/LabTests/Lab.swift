@@ -8,6 +8,7 @@
 // however that ended, and then removes everything that carries the lab's prefix.
 
 import Foundation
+import Glibc
 import ProgramTesting
 import Synchronization
 
@@ -25,8 +26,9 @@ final class Lab: Sendable {
     /// Everything of this lab carries this name, and a number no other lab of any process has.
     private let prefix: String
     private let folder: String
-    private let guardPipe: Pipe
-    private let guardProcess: Process
+    /// The guard waits for the end of what comes out of this.
+    private let guardPipe: Int32
+    private let guardProcess: ChildProcess
     private static let counter = Atomic<Int>(0)
 
     /// Makes a lab, hands it to `body`, and removes it, whatever happens.
@@ -53,15 +55,17 @@ final class Lab: Sendable {
         hosts = plans.enumerated().map { index, plan in
             LabHost(plan, number: index + 1, labPrefix: prefix, labFolder: folder)
         }
-        guardPipe = Pipe()
-        guardProcess = Process()
-        guardProcess.executableURL = URL(fileURLWithPath: "/bin/bash")
-        guardProcess.arguments = [
-            "-c", "cat >/dev/null\n" + Self.cleaning, "bash", prefix,
-            ProcessorShares.hierarchy?.folder ?? "",
-        ]
-        guardProcess.standardInput = guardPipe
-        try guardProcess.run()
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw WaitedInVain("no pipe: \(errno)") }
+        // Were a child to inherit it, the guard would wait for that child, too.
+        _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
+        defer { Glibc.close(ends[0]) }
+        guardPipe = ends[1]
+        guardProcess = try ChildProcess(
+            [
+                "/bin/bash", "-c", "cat >/dev/null\n" + Self.cleaning, "bash", prefix,
+                ProcessorShares.hierarchy?.folder ?? "",
+            ], input: "", inputDescriptor: ends[0], output: "/dev/null", errors: "/dev/null")
     }
 
     private func start() async throws {
@@ -102,7 +106,7 @@ final class Lab: Sendable {
     }
 
     private func close() async {
-        try? guardPipe.fileHandleForWriting.close()
+        Glibc.close(guardPipe)
         try? await eventually("the lab's end", within: .seconds(20)) { !guardProcess.isRunning }
     }
 
@@ -143,22 +147,18 @@ final class Lab: Sendable {
             return "a lab needs the program '\(tool)': run tools/setup.sh"
         }
         let probe = "meshd-lab-probe-\(ProcessInfo.processInfo.processIdentifier)"
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = [
-            "-c",
-            """
+        let script = """
             PATH=$PATH:/usr/sbin:/sbin
-            ip netns add \(probe) && ip -n \(probe) link add a type veth peer name b
+            ip netns add \(probe) && ip -n \(probe) link add probe0 type veth peer name probe1
             made=$?
             ip netns del \(probe)
             exit $made
-            """,
-        ]
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return "a lab needs bash" }
-        process.waitUntilExit()
-        return process.terminationStatus == 0
+            """
+        let process = try? ChildProcess(
+            ["/bin/bash", "-c", script], input: "/dev/null", output: "/dev/null",
+            errors: "/dev/null")
+        while let process, process.isRunning { usleep(10_000) }
+        return process?.ending == .exit(0)
             ? nil : "this machine does not allow network namespaces"
     }()
 }

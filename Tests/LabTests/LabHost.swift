@@ -150,8 +150,8 @@ final class LabHost: Sendable {
                 listed = try await nodes()
                 return listed.filter { $0.status == "alive" }.map(\.name).sorted() == wanted
             }
-        } catch is WaitedInVain {
-            throw WaitedInVain("\(name) should see \(wanted), and lists \(listed)")
+        } catch {
+            throw WaitedInVain("\(name) should see \(wanted), and lists \(listed): \(error)")
         }
     }
 

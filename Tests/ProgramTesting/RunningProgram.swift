@@ -6,13 +6,8 @@ import Synchronization
 
 /// How a program ended, and what it wrote.
 public struct ProgramResult: Sendable, CustomStringConvertible {
-    /// By its own will, or by a signal: a crash, or a kill of the test.
-    public enum Ending: Sendable, Equatable {
-        case exit(Int32)
-        case signal(Int32)
-    }
     public var arguments: [String]
-    public var ending: Ending
+    public var ending: ChildProcess.Ending
     /// Standard output.
     public var output: String
     /// Standard error.
@@ -32,7 +27,7 @@ public struct WaitedInVain: Error, Sendable, CustomStringConvertible {
 
 /// A running process.
 public final class RunningProgram: Sendable, CustomStringConvertible {
-    private let process: Process
+    private let child: ChildProcess
     private let arguments: [String]
     private let outputPath: String
     private let errorsPath: String
@@ -41,7 +36,7 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
     /// Starts a program.
     /// - Parameters:
     ///   - command: an absolute path or a name on the PATH, and its arguments.
-    ///   - environment: replaces the values of this process's environment.
+    ///   - environment: replaces values of this process's environment.
     ///   - folder: where the files of its output go; it must exist.
     ///   - directory: its working directory; nil for this process's.
     /// - Throws: when it can't be started.
@@ -53,24 +48,9 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
         arguments = command
         outputPath = "\(folder)/\(number).stdout"
         errorsPath = "\(folder)/\(number).stderr"
-        process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        if let directory {
-            process.currentDirectoryURL = URL(fileURLWithPath: directory, isDirectory: true)
-        }
-        for path in [outputPath, errorsPath] {
-            try Data().write(to: URL(fileURLWithPath: path))
-        }
-        let output = try FileHandle(forWritingTo: URL(fileURLWithPath: outputPath))
-        let errors = try FileHandle(forWritingTo: URL(fileURLWithPath: errorsPath))
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        try output.close()
-        try errors.close()
+        child = try ChildProcess(
+            command, environment: environment, input: "/dev/null", output: outputPath,
+            errors: errorsPath, directory: directory)
     }
 
     /// What it has written to standard output so far.
@@ -79,9 +59,9 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
     /// What it has written to standard error so far.
     public var errors: String { Self.text(errorsPath) }
 
-    public var isRunning: Bool { process.isRunning }
+    public var isRunning: Bool { child.isRunning }
 
-    public var processIdentifier: Int32 { process.processIdentifier }
+    public var processIdentifier: Int32 { child.identifier }
 
     public var description: String {
         "\(arguments.joined(separator: " "))\n--- stdout\n\(output.suffix(2_000))\n"
@@ -90,8 +70,7 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
 
     /// Sends a signal, if it still runs.
     public func signal(_ number: Int32) {
-        guard process.isRunning else { return }
-        kill(process.processIdentifier, number)
+        child.signal(number)
     }
 
     /// Waits for its end.
@@ -99,17 +78,15 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
     public func result(within limit: Duration = .seconds(60)) async throws -> ProgramResult {
         do {
             try await eventually("the end of \(arguments.joined(separator: " "))", within: limit) {
-                !process.isRunning
+                !child.isRunning
             }
         } catch {
             signal(SIGKILL)
             throw WaitedInVain("still running after \(limit): \(self)")
         }
-        let status = process.terminationStatus
-        let ended = process.terminationReason == .uncaughtSignal
+        guard let ending = child.ending else { preconditionFailure("it has ended") }
         return ProgramResult(
-            arguments: arguments, ending: ended ? .signal(status) : .exit(status), output: output,
-            errors: errors)
+            arguments: arguments, ending: ending, output: output, errors: errors)
     }
 
     private static func text(_ path: String) -> String {

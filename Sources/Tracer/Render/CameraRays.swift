@@ -60,6 +60,8 @@ struct PixelOrder {
     /// For each place in the order the pixel's row-major number in the tile.
     let pixel: [Int32]
     let rectangle: PixelRectangle
+    private let columns: [Int32]
+    private let rows: [Int32]
 
     init(_ rectangle: PixelRectangle) {
         self.rectangle = rectangle
@@ -78,6 +80,22 @@ struct PixelOrder {
             }
         }
         self.pixel = pixel
+        let across = Int32(rectangle.width)
+        columns = pixel.map { Int32(rectangle.x) + $0 % across }
+        rows = pixel.map { Int32(rectangle.y) + $0 / across }
+    }
+
+    /// Calls with the frame's column and row of each place.
+    @inline(__always)
+    fileprivate func withCoordinates(
+        _ body: (_ columns: UnsafePointer<Int32>, _ rows: UnsafePointer<Int32>) -> Void
+    ) {
+        columns.withUnsafeBufferPointer { columns in
+            rows.withUnsafeBufferPointer { rows in
+                guard let columns = columns.baseAddress, let rows = rows.baseAddress else { return }
+                body(columns, rows)
+            }
+        }
     }
 }
 
@@ -134,39 +152,36 @@ extension SlotTable {
     ) -> Int {
         let perPixel = samples.count
         let count = order.pixel.count * perPixel
-        let rectangle = order.rectangle
-        order.pixel.withUnsafeBufferPointer { pixels in
-            var place = 0
-            var sample = 0
+        let width = Int32(truncatingIfNeeded: camera.width)
+        let firstSample = Int32(truncatingIfNeeded: samples.lowerBound)
+        let scale = Float(perPixel)
+        // Lanes behind the end repeat the last pixel.
+        let last = Int32x8(repeating: Int32(truncatingIfNeeded: order.pixel.count - 1))
+        order.withCoordinates { columns, rows in
             for start in stride(from: 0, to: count, by: 8) {
-                var x = Int32x8()
-                var y = Int32x8()
-                var number = UInt32x8()
-                for lane in 0..<8 {
-                    // Lanes behind the end repeat the last pixel.
-                    let pixel = Int(pixels[min(place, pixels.count - 1)])
-                    x[lane] = Int32(truncatingIfNeeded: rectangle.x + pixel % rectangle.width)
-                    y[lane] = Int32(truncatingIfNeeded: rectangle.y + pixel / rectangle.width)
-                    number[lane] = UInt32(truncatingIfNeeded: samples.lowerBound + sample)
-                    sample += 1
-                    if sample == perPixel { (sample, place) = (0, place + 1) }
-                }
-                let key = (y &* Int32(truncatingIfNeeded: camera.width) &+ x).unsigned
-                let sequence = PixelSequence8(pixel: key, sample: number, seed: seed)
+                let slot = laneNumbers &+ Int32(truncatingIfNeeded: start)
+                // The half keeps the quotient away from integers: exact for any wave.
+                let quotient = Int32x8(truncating: (Float8(converting: slot) + 0.5) / scale)
+                let place = minimum(quotient, last)
+                let sample = slot &- quotient &* Int32(truncatingIfNeeded: perPixel)
+                let x = gather(columns, place)
+                let y = gather(rows, place)
+                let sequence = PixelSequence8(
+                    pixel: (y &* width &+ x).unsigned, sample: (sample &+ firstSample).unsigned,
+                    seed: seed)
                 store8(sequenceKey, start, sequence.key)
                 store8(sequenceIndex, start, sequence.reversedIndex)
                 let jitter = sequence.pair(SampleBlock.camera)
                 let ray = camera.rays(
                     x: Float8(converting: x) + jitter.x, y: Float8(converting: y) + jitter.y)
-                let slot = (laneNumbers &+ Int32(truncatingIfNeeded: start)).unsigned
                 store8(paths.near, start, Float8(repeating: 0))
                 _ = paths.append(
                     at: start, keep: 0xff, origin: ray.origin, direction: ray.direction,
                     throughput: Vector8(gray: Float8(repeating: 1)),
-                    density: Float8(repeating: 0), slot: slot)
+                    density: Float8(repeating: 0), slot: slot.unsigned)
             }
         }
-        (radiance).update(repeating: SIMD4(repeating: 0), count: count + 8)
+        radiance.update(repeating: SIMD4(repeating: 0), count: count + 8)
         return count
     }
 }

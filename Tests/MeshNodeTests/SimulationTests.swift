@@ -1,0 +1,96 @@
+// Whole meshes in virtual time: films stay true and frames end, whatever goes wrong.
+
+import Gossip
+import MeshCore
+import MeshNode
+import Testing
+
+@testable import MeshSimulator
+
+@Suite("Simulated meshes")
+struct SimulationTests {
+    static func run(
+        _ seed: UInt64, _ level: SimulationConfiguration.FaultLevel,
+        nodes: ClosedRange<Int> = 8...16
+    ) -> SimulationReport {
+        var simulation = Simulation(.random(seed: seed, nodeCounts: nodes, faults: level))
+        return simulation.run()
+    }
+
+    static func explain(_ report: SimulationReport) -> Comment {
+        "seed \(report.seed), \(report.nodes) nodes: \(report.violations)"
+    }
+
+    @Test("Without faults every frame is delivered", arguments: 1...6 as ClosedRange<UInt64>)
+    func none(seed: UInt64) {
+        let report = Self.run(seed, .none)
+        #expect(report.isGood, Self.explain(report))
+        #expect(report.frames.map(\.end) == [.delivered], Self.explain(report))
+        #expect(report.unitsLost == 0, Self.explain(report))
+        #expect(report.falseDeaths == 0, Self.explain(report))
+        #expect(report.frames[0].rendersPerUnit < 1.2, Self.explain(report))
+    }
+
+    @Test("On a bad day every frame ends well", arguments: 1...32 as ClosedRange<UInt64>)
+    func mild(seed: UInt64) {
+        let report = Self.run(seed, .mild)
+        #expect(report.isGood, Self.explain(report))
+    }
+
+    @Test("When all goes wrong every frame ends well", arguments: 1...32 as ClosedRange<UInt64>)
+    func wild(seed: UInt64) {
+        let report = Self.run(seed, .wild)
+        #expect(report.isGood, Self.explain(report))
+    }
+
+    @Test("One seed gives one run", arguments: [3, 17] as [UInt64])
+    func deterministic(seed: UInt64) {
+        let first = Self.run(seed, .wild)
+        let second = Self.run(seed, .wild)
+        #expect(first.traceHash == second.traceHash, "seed \(seed)")
+        #expect(first.steps == second.steps, "seed \(seed)")
+        #expect(first.control == second.control, "seed \(seed)")
+        #expect(first.traceHash != Self.run(seed + 1, .wild).traceHash, "seed \(seed)")
+    }
+
+    @Test("The work is balanced over nodes of unequal speed")
+    func balance() {
+        let speeds = [1, 1, 2, 4, 8, 16].map { [$0 * 40_000.0] }
+        var configuration = SimulationConfiguration(seed: 5, nodes: speeds)
+        configuration.network.isPerfect = true
+        let job = JobDescription(width: 640, height: 360, tileSize: 16, samplesPerPixel: 128)
+        configuration.submissions = [.init(time: .seconds(2), node: 5, job: job)]
+        var simulation = Simulation(configuration)
+        let report = simulation.run()
+        #expect(report.isGood, Self.explain(report))
+        #expect((report.makespanOverIdeal ?? 9) < 1.1)
+        #expect((report.firstImageSeconds ?? 9) < 1)
+    }
+
+    @Test("A frame whose originator dies is finished and kept by the others")
+    func originatorDies() {
+        var configuration = SimulationConfiguration(
+            seed: 8, nodes: [[50_000], [50_000], [30_000], [20_000]])
+        let job = JobDescription(width: 256, height: 256, samplesPerPixel: 32)
+        configuration.submissions = [.init(time: .seconds(2), node: 0, job: job)]
+        configuration.faults = [.init(time: .seconds(6), fault: .crash(node: 0, after: nil))]
+        var simulation = Simulation(configuration)
+        let report = simulation.run()
+        #expect(report.isGood, Self.explain(report))
+        #expect(report.frames.map(\.end) == [.kept], Self.explain(report))
+    }
+
+    @Test("A film that was added to twice, or lies about its coverage, is caught")
+    func untrueFilms() throws {
+        let job = JobDescription(width: 64, height: 64, samplesPerPixel: 4)
+        let space = try #require(job.workSpace)
+        let tallies = UnitTallies(workSpace: space, seed: 1, costSigma: 0.5)
+        var film = SimulatedFilm(unit: 3, tallies)
+        #expect(film.add(SimulatedFilm(unit: 4, tallies)))
+        #expect(tallies.value(of: film.coverage) == film.value)
+        #expect(!film.add(SimulatedFilm(unit: 4, tallies)))
+        #expect(tallies.value(of: film.coverage) == film.value)
+        #expect(tallies.value(of: IntervalSet(SampleRange(3, 6))) != film.value)
+        #expect(tallies.value(of: IntervalSet(SampleRange(4, 5))) != film.value)
+    }
+}
