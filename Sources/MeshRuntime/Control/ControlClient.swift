@@ -28,6 +28,8 @@ public final class ControlClient {
     private var onFilm: (@EventLoop ([UInt8]) -> Void)?
     private var onBroken: (@EventLoop (ControlError) -> Void)?
     private var isDone = false
+    /// A failure that the daemon told while no answer was waited for.
+    private var failure: String?
 
     private init(_ stream: StreamConnection) { self.stream = stream }
 
@@ -60,8 +62,15 @@ public final class ControlClient {
     }
 
     private func closed(_ reason: StreamCloseReason) {
-        if !isDone { onBroken?(.broken("\(reason)")) }
+        if !isDone { onBroken?(broken(reason)) }
         isDone = true
+        onReply = nil
+        onFilm = nil
+        onBroken = nil
+    }
+
+    private func broken(_ reason: StreamCloseReason) -> ControlError {
+        .broken(failure ?? "\(reason)")
     }
 
     private func received(_ kind: UInt8, _ payload: [UInt8]) {
@@ -70,12 +79,14 @@ public final class ControlClient {
         } else if kind == ControlKind.reply {
             guard let reply = try? JSONDecoder().decode(ControlReply.self, from: Data(payload))
             else { return stream.abort() }
+            if case .failed(let reason) = reply { failure = reason }
             onReply?(reply)
         }
     }
 
     private func ask(_ request: ControlRequest) async throws -> ControlReply {
-        try await withCheckedThrowingContinuation { continuation in
+        guard stream.isOpen else { throw broken(.closedByPeer) }
+        return try await withCheckedThrowingContinuation { continuation in
             onReply = { reply in
                 self.onReply = nil
                 self.onBroken = nil
@@ -129,8 +140,10 @@ public final class ControlClient {
             }
             await send(bytes, digest)
         }
+        guard stream.isOpen else { throw broken(.closedByPeer) }
         guard let workSpace = job.settings.workSpace else { throw unexpected }
-        let (updates, continuation) = AsyncStream<RenderUpdate>.makeStream()
+        let (updates, continuation) = AsyncStream<RenderUpdate>.makeStream(
+            bufferingPolicy: RenderUpdate.buffering)
         listen(workSpace, continuation)
         stream.send(kind: ControlKind.request, ControlRequest.filesSent)
         return updates

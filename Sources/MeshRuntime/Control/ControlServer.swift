@@ -37,13 +37,18 @@ private final class ControlConversation {
     private let runtime: NodeRuntime
     private var job: FrameJob?
     private var requested = EventLoop.now
-    private var incoming: (digest: Digest, bytes: [UInt8])?
+    /// The files that the daemon asked for and the client has not begun to send, with their sizes.
+    private var expected: [Digest: Int] = [:]
+    private var incoming: (digest: Digest, sizeBytes: Int, bytes: [UInt8])?
     private var writes = 0
     private var allSent = false
+    private var isPreparing = false
     private var session: FrameSession?
     private var isClosed = false
     /// A picture that is on its way, and what must follow it in order.
     private var film: FilmSender?
+    /// Wakes who waits for a film to be sent, when the client is gone.
+    private var onClosed: (@EventLoop () -> Void)?
 
     init(_ stream: StreamConnection, runtime: NodeRuntime) {
         self.stream = stream
@@ -56,6 +61,7 @@ private final class ControlConversation {
         stream.onClose = { _ in
             self.isClosed = true
             self.film?.stop()
+            self.onClosed?()
             // Who asked for the frame is gone: nobody would take its result.
             self.session?.cancel()
         }
@@ -100,9 +106,12 @@ private final class ControlConversation {
             return fail("\(error)")
         }
         requested = EventLoop.now
-        let missing = job.files.map(\.digest).filter { digest in
-            Digest(hexadecimal: digest).map { !runtime.store.contains($0) } ?? false
+        for file in job.files {
+            guard let digest = Digest(hexadecimal: file.digest), !runtime.store.contains(digest)
+            else { continue }
+            expected[digest] = file.sizeBytes
         }
+        let missing = expected.keys.sorted().map { "\($0)" }
         stream.send(kind: ControlKind.reply, ControlReply.missing(missing))
     }
 
@@ -111,16 +120,20 @@ private final class ControlConversation {
             if piece.isEmpty {
                 incoming = nil
                 store(file.bytes, file.digest)
+            } else if file.bytes.count + piece.count > file.sizeBytes {
+                fail("a file is larger than the job says")
             } else {
                 // Let go of the other reference, so that appending does not copy.
                 incoming = nil
                 file.bytes += piece
                 incoming = file
             }
-        } else if let digest = Digest(bytes: piece) {
-            incoming = (digest, [])
+        } else if let digest = Digest(bytes: piece),
+            let size = expected.removeValue(forKey: digest)
+        {
+            incoming = (digest, size, [])
         } else {
-            fail("a file without its hash")
+            fail("a file that was not asked for")
         }
     }
 
@@ -143,7 +156,8 @@ private final class ControlConversation {
     }
 
     private func prepareWhenReady() {
-        guard allSent, writes == 0, let job, session == nil, !isClosed else { return }
+        guard allSent, writes == 0, let job, !isPreparing, !isClosed else { return }
+        isPreparing = true
         ScenePreparation.prepare(
             job, store: runtime.store, buildThreads: runtime.configuration.threads
         ) { result in
@@ -171,6 +185,8 @@ private final class ControlConversation {
         case .notice(let line):
             stream.send(kind: ControlKind.reply, ControlReply.notice(line))
         case .progress(let progress):
+            // There will be another one.
+            guard stream.isWritable else { return }
             stream.send(kind: ControlKind.reply, ControlReply.progress(progress))
         case .picture(let film):
             stream.send(kind: ControlKind.reply, ControlReply.picture)
@@ -193,19 +209,12 @@ private final class ControlConversation {
             }
             self.film = FilmSender(
                 film, send: { self.stream.send(kind: ControlKind.film, payload: $0) },
-                isWritable: {
-                    // A client that is gone takes everything.
-                    if self.isClosed { resume() }
-                    return self.stream.isWritable
-                }, onFinished: resume)
-            let closed = stream.onClose
-            stream.onClose = { reason in
-                resume()
-                closed?(reason)
-            }
+                isWritable: { self.stream.isWritable }, onFinished: resume)
+            onClosed = resume
             if isClosed { resume() }
         }
         self.film = nil
+        onClosed = nil
     }
 
     private func fail(_ reason: String) {

@@ -14,6 +14,8 @@ final class Contribution {
     let round: RoundID
     private var merger: FilmMerger
     private var children: [ParticipantID: StreamConnection] = [:]
+    /// Children whose streams wait because others are behind.
+    private var paused: Set<ParticipantID> = []
     /// The stream to the parent; nil at the root.
     private let parent: (participant: ParticipantID, stream: StreamConnection)?
     private var writer: FilmStreamWriter?
@@ -22,52 +24,84 @@ final class Contribution {
     private var isScheduled = false
     private var isOver = false
     private var hasEnded = false
-    private var lastProgress = EventLoop.now
+    /// When the parent and each child that is not done were last heard. All of them say now and
+    /// then that they are there, so that silence names the one at fault, and not somebody who
+    /// waits for it.
+    private var lastHeard: [ParticipantID: Instant] = [:]
+    private let stallLimit: Duration
     private var watchdog: LoopTimer?
 
     /// At the root: the sum of all films. Called once.
     private let onGathered: @EventLoop (Film) -> Void
+    /// Elsewhere: the parent has all of it. Called once.
+    private let onDelivered: @EventLoop () -> Void
     /// Called once when the round can't be finished here, with the node that is the cause.
     private let onFailed: @EventLoop (ParticipantID, String) -> Void
 
-    /// - Parameter parent: an opened stream to the parent; nil at the root.
+    /// - Parameters:
+    ///   - parent: an opened stream to the parent; nil at the root.
+    ///   - stallLimit: a neighbour that is silent for this long has failed.
     init(
         round: RoundID, merger: FilmMerger,
         parent: (participant: ParticipantID, stream: StreamConnection)?,
+        stallLimit: Duration = StreamBounds.stallLimit,
         onGathered: @escaping @EventLoop (Film) -> Void,
+        onDelivered: @escaping @EventLoop () -> Void,
         onFailed: @escaping @EventLoop (ParticipantID, String) -> Void
     ) {
         self.round = round
         self.merger = merger
         self.parent = parent
+        self.stallLimit = stallLimit
         self.onGathered = onGathered
+        self.onDelivered = onDelivered
         self.onFailed = onFailed
         assembly = FilmAssembly(workSpace: merger.workSpace)
-        watchdog = LoopTimer { [weak self] in self?.checkProgress() }
-        watchdog?.start(after: StreamBounds.stallLimit)
-        if let parent {
-            parent.stream.onDrained = { [weak self] in self?.schedule() }
-            parent.stream.onFrame = { [weak self] kind, _ in
-                // The parent has all of it: the stream has done its work.
-                if kind == StreamKind.received { self?.finish() }
-            }
-            parent.stream.onClose = { [weak self] reason in
-                self?.fail(parent.participant, "the stream to it broke: \(reason)")
-            }
-        }
+        for child in merger.pendingChildren { lastHeard[child] = EventLoop.now }
+        watchdog = LoopTimer { [weak self] in self?.checkNeighbours() }
+        watchdog?.start(after: stallLimit / 4)
+        if let parent { listen(to: parent.participant, on: parent.stream) }
         schedule()
     }
 
-    /// Takes over a child's stream.
+    private func listen(to parent: ParticipantID, on stream: StreamConnection) {
+        lastHeard[parent] = EventLoop.now
+        stream.onDrained = { [weak self] in self?.schedule() }
+        stream.onFrame = { [weak self] kind, payload in
+            guard let self, !self.isOver else { return }
+            self.lastHeard[parent] = EventLoop.now
+            switch kind {
+            case StreamKind.received where self.hasEnded:
+                self.close()
+                self.onDelivered()
+            case StreamKind.received:
+                self.fail(parent, "it confirmed what was not sent")
+            case StreamKind.failed:
+                self.failed(payload, saidBy: parent)
+            default: break
+            }
+        }
+        stream.onClose = { [weak self] reason in
+            self?.fail(parent, "the stream to it broke: \(reason)")
+        }
+    }
+
+    /// Takes over a child's stream; that of anybody else is closed.
     func accept(_ stream: StreamConnection, from child: ParticipantID) {
-        guard !isOver, children[child] == nil else {
+        guard !isOver, merger.expects(child), children[child] == nil else {
             stream.abort()
             return
         }
         children[child] = stream
+        lastHeard[child] = EventLoop.now
         stream.onFrame = { [weak self] kind, payload in
-            guard kind == StreamKind.film else { return }
-            self?.received(payload, from: child)
+            guard let self, !self.isOver else { return }
+            self.lastHeard[child] = EventLoop.now
+            switch kind {
+            case StreamKind.film: self.received(payload, from: child)
+            case StreamKind.failed: self.failed(payload, saidBy: child)
+            default: break
+            }
         }
         stream.onClose = { [weak self] reason in
             guard let self, !self.merger.hasAll(of: child) else { return }
@@ -77,8 +111,6 @@ final class Contribution {
     }
 
     private func received(_ piece: [UInt8], from child: ParticipantID) {
-        guard !isOver else { return }
-        lastProgress = EventLoop.now
         do {
             try merger.receive(piece, from: child)
         } catch {
@@ -89,6 +121,7 @@ final class Contribution {
             children[child]?.send(kind: StreamKind.received, payload: [])
         } else if merger.waitingTiles(of: child) > StreamBounds.waitingTilesHigh {
             children[child]?.pauseReading()
+            paused.insert(child)
         }
         schedule()
     }
@@ -114,7 +147,6 @@ final class Contribution {
                 end()
                 return
             case .tile(let index, let sum):
-                lastProgress = EventLoop.now
                 take(index, sum)
                 if isOver { return }
             }
@@ -145,7 +177,7 @@ final class Contribution {
         guard parent != nil else {
             do {
                 let film = try assembly.finish(coverage: coverage)
-                finish()
+                close()
                 onGathered(film)
             } catch {
                 fail(round.term.root, "\(error)")
@@ -167,37 +199,72 @@ final class Contribution {
 
     private func resumeChildren() {
         for (child, stream) in children
-        where merger.waitingTiles(of: child) < StreamBounds.waitingTilesLow {
+        where paused.contains(child)
+            && merger.waitingTiles(of: child) < StreamBounds.waitingTilesLow
+        {
+            paused.remove(child)
+            lastHeard[child] = EventLoop.now
             stream.resumeReading()
         }
     }
 
-    private func checkProgress() {
-        let silence = EventLoop.now - lastProgress
-        guard silence >= StreamBounds.stallLimit else {
-            watchdog?.start(after: StreamBounds.stallLimit - silence)
+    // MARK: - Failure
+
+    /// Tells the neighbours that this node is there, and finds the one that is not.
+    private func checkNeighbours() {
+        let now = EventLoop.now
+        for stream in children.values { stream.send(kind: StreamKind.alive, payload: []) }
+        parent?.stream.send(kind: StreamKind.alive, payload: [])
+        var suspects = merger.pendingChildren.filter { !paused.contains($0) }
+        if let parent { suspects.append(parent.participant) }
+        for suspect in suspects {
+            guard let heard = lastHeard[suspect], now - heard >= stallLimit else { continue }
+            fail(suspect, "it is silent")
             return
         }
-        let cause = merger.pendingChild ?? parent?.participant ?? round.term.root
-        fail(cause, "nothing came for \(silence.seconds) s")
+        watchdog?.start(after: stallLimit / 4)
+    }
+
+    /// A neighbour says that the round failed, and because of whom.
+    private func failed(_ payload: [UInt8], saidBy neighbour: ParticipantID) {
+        var reader = ByteReader(payload)
+        guard let node = try? reader.read(UInt64.self), let boot = try? reader.read(UInt64.self)
+        else { return fail(neighbour, "it failed without a cause") }
+        fail(ParticipantID(node: NodeID(node), boot: boot), "as \(neighbour) says")
     }
 
     private func fail(_ cause: ParticipantID, _ reason: String) {
         guard !isOver else { return }
-        finish()
+        var writer = ByteWriter()
+        writer.write(cause.node.rawValue)
+        writer.write(cause.boot)
+        // Otherwise they would take this node, whose streams end, for the cause.
+        for stream in children.values {
+            stream.send(kind: StreamKind.failed, payload: writer.bytes)
+        }
+        parent?.stream.send(kind: StreamKind.failed, payload: writer.bytes)
+        close()
         onFailed(cause, reason)
     }
 
     /// Ends this node's part, however far it is.
-    func abandon() { finish() }
+    func abandon() {
+        guard !isOver else { return }
+        let streams = Array(children.values) + [parent?.stream].compactMap(\.self)
+        close()
+        for stream in streams { stream.abort() }
+    }
 
-    private func finish() {
+    private func close() {
         isOver = true
         watchdog?.close()
         watchdog = nil
-        for stream in children.values { stream.closeAfterFlush() }
+        for stream in children.values {
+            stream.onClose = nil
+            stream.closeAfterFlush()
+        }
         children = [:]
         parent?.stream.onClose = nil
-        if hasEnded { parent?.stream.closeAfterFlush() } else { parent?.stream.abort() }
+        parent?.stream.closeAfterFlush()
     }
 }

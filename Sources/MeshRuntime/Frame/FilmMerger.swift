@@ -23,6 +23,20 @@ struct FilmMerger {
         var next = 0
         var hasEnded: Bool { decoder.isComplete }
         var waiting: Int { tiles.count - next }
+        /// The index in the frame of the next tile that waits.
+        var nextIndex: Int? { waiting > 0 ? tiles[next].index : nil }
+
+        /// The tile that was merged last is let go; the array is cut now and then, so that a
+        /// child that is always ahead does not pile up what is done with.
+        mutating func takeNext() -> FilmTile {
+            let sums = tiles[next].sums
+            next += 1
+            if next == tiles.count || next >= 64 {
+                tiles.removeFirst(next)
+                next = 0
+            }
+            return sums
+        }
     }
 
     enum Step {
@@ -52,8 +66,15 @@ struct FilmMerger {
         try unite(identity: identity)
     }
 
-    /// The first child whose stream is not complete: whom to blame when nothing moves.
-    var pendingChild: ParticipantID? { children.first { !$0.hasEnded }?.participant }
+    /// The children whose streams are not complete.
+    var pendingChildren: [ParticipantID] {
+        children.filter { !$0.hasEnded }.map(\.participant)
+    }
+
+    /// Whether a node is one of the children.
+    func expects(_ participant: ParticipantID) -> Bool {
+        children.contains { $0.participant == participant }
+    }
 
     /// Tiles of a child that wait for the others': its stream should pause above some number.
     func waitingTiles(of participant: ParticipantID) -> Int {
@@ -91,15 +112,9 @@ struct FilmMerger {
                 if sum?.add(tile) == nil { sum = tile }
             }
             for index in children.indices {
-                let child = children[index]
-                guard child.waiting > 0, child.tiles[child.next].index == cursor else { continue }
-                let tile = child.tiles[child.next].sums
+                guard children[index].nextIndex == cursor else { continue }
+                let tile = children[index].takeNext()
                 if sum?.add(tile) == nil { sum = tile }
-                children[index].next += 1
-                if children[index].next == children[index].tiles.count {
-                    children[index].tiles.removeAll(keepingCapacity: true)
-                    children[index].next = 0
-                }
             }
             cursor += 1
             if let sum { return .tile(cursor - 1, sum) }

@@ -28,13 +28,19 @@ final class FilmSender {
     }
 
     /// Sends on a stream, then waits for the peer to close it.
-    static func answer(_ stream: StreamConnection, with film: Film) {
+    /// - Parameter onClosed: called when the stream has ended.
+    static func answer(
+        _ stream: StreamConnection, with film: Film, onClosed: @escaping @EventLoop () -> Void
+    ) {
         // The stream's callbacks keep the sender alive until the stream has ended.
         let sender = FilmSender(
             film, send: { stream.send(kind: StreamKind.film, payload: $0) },
             isWritable: { stream.isWritable }, onFinished: { stream.closeAfterFlush() })
         stream.onDrained = { sender.schedule() }
-        stream.onClose = { _ in sender.stop() }
+        stream.onClose = { _ in
+            sender.stop()
+            onClosed()
+        }
     }
 
     func stop() { isOver = true }
@@ -70,10 +76,11 @@ final class FilmFetch {
     private var watchdog: LoopTimer?
     private var onFinished: (@EventLoop (Film?, ParticipantID?) -> Void)?
     private var lastProgress = EventLoop.now
+    private let stallLimit: Duration
 
     init(
         frame: FrameID, workSpace: WorkSpace, sources: [ParticipantID],
-        opener: any StreamOpener,
+        opener: any StreamOpener, stallLimit: Duration = StreamBounds.stallLimit,
         onFinished: @escaping @EventLoop (Film?, ParticipantID?) -> Void
     ) {
         self.frame = frame
@@ -81,8 +88,9 @@ final class FilmFetch {
         self.opener = opener
         self.sources = sources
         self.onFinished = onFinished
+        self.stallLimit = stallLimit
         watchdog = LoopTimer { [weak self] in self?.checkProgress() }
-        watchdog?.start(after: StreamBounds.stallLimit)
+        watchdog?.start(after: stallLimit)
         EventLoop.nextTurn { [weak self] in self?.tryNext() }
     }
 
@@ -122,9 +130,8 @@ final class FilmFetch {
     }
 
     private func checkProgress() {
-        guard let watchdog else { return }
-        if EventLoop.now - lastProgress >= StreamBounds.stallLimit { tryNext() }
-        watchdog.start(after: StreamBounds.stallLimit)
+        if EventLoop.now - lastProgress >= stallLimit { tryNext() }
+        watchdog?.start(at: lastProgress + stallLimit)
     }
 
     private func finish(_ film: Film?, _ source: ParticipantID?) {

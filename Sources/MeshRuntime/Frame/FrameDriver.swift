@@ -22,6 +22,8 @@ protocol FrameDriverHost: StreamOpener {
         _ frame: FrameID, coverage: IntervalSet, from: ParticipantID
     ) -> FilmDisposition
     func filmFetchFailed(_ frame: FrameID)
+    /// Performs what the machine wants done after the last input.
+    func drive()
 }
 
 /// Performs the directives of one frame.
@@ -41,9 +43,23 @@ final class FrameDriver {
     private var relays: [RoundID: SumRelay] = [:]
     private var broadcasts: [RoundID: SumBroadcast] = [:]
     private var fetch: FilmFetch?
+    private var isClosed = false
     /// Children that began to send before this node had its plan.
-    private var early: [(round: RoundID, child: ParticipantID, stream: StreamConnection)] = []
+    private var early: [EarlyStream] = []
+    /// The last round this node had a part in.
+    private var lastRound: RoundID?
+    /// Whole films on their way to others.
+    private var answers = 0
     private unowned let host: any FrameDriverHost
+
+    private struct EarlyStream {
+        let round: RoundID
+        let child: ParticipantID
+        let stream: StreamConnection
+        /// Ends the wait for a plan that never comes.
+        let limit: LoopTimer
+    }
+
     /// Called when the film has changed.
     var onFilmChanged: (@EventLoop () -> Void)?
 
@@ -106,10 +122,7 @@ final class FrameDriver {
     ) {
         guard
             let stream = host.open(.contribution(frame, round, sender: host.identity), to: parent)
-        else {
-            host.contributionFailed(frame, round: round, cause: parent)
-            return
-        }
+        else { return failSoon(round, cause: parent) }
         begin(round, seals: seals, parent: (parent, stream), children: children)
     }
 
@@ -130,26 +143,41 @@ final class FrameDriver {
         } catch {
             parent?.stream.abort()
             report("round \(round)", error)
-            host.contributionFailed(frame, round: round, cause: host.identity)
-            return
+            return failSoon(round, cause: host.identity)
         }
+        // Whatever still runs is out of date.
+        for contribution in contributions.values { contribution.abandon() }
+        for old in buffers.keys where old < round { buffers[old] = nil }
         let contribution = Contribution(
             round: round, merger: merger, parent: parent,
             onGathered: { [weak self] film in self?.gathered(round, film) },
+            onDelivered: { [weak self] in self?.contributions[round] = nil },
             onFailed: { [weak self] cause, reason in
                 guard let self else { return }
                 self.contributions[round] = nil
                 self.host.logger.info("round \(round): \(cause): \(reason)")
                 self.host.contributionFailed(self.frame, round: round, cause: cause)
             })
-        // A contribution of an earlier round that still runs is out of date.
-        for (old, contribution) in contributions where old < round { contribution.abandon() }
         contributions = [round: contribution]
-        for entry in early where entry.round == round {
-            contribution.accept(entry.stream, from: entry.child)
-        }
-        for entry in early where entry.round < round { entry.stream.abort() }
+        lastRound = round
+        let known = early.filter { $0.round <= round }
         early.removeAll { $0.round <= round }
+        for entry in known {
+            entry.limit.close()
+            if entry.round == round {
+                contribution.accept(entry.stream, from: entry.child)
+            } else {
+                entry.stream.abort()
+            }
+        }
+    }
+
+    /// Tells the machine in a later turn: it takes no input while its directives are performed.
+    private func failSoon(_ round: RoundID, cause: ParticipantID) {
+        EventLoop.nextTurn { [weak self] in
+            guard let self, !self.isClosed else { return }
+            self.host.contributionFailed(self.frame, round: round, cause: cause)
+        }
     }
 
     /// A child's stream has been opened.
@@ -160,16 +188,22 @@ final class FrameDriver {
             contribution.accept(stream, from: child)
             return
         }
-        let isPast = contributions.keys.contains { $0 > round }
-        guard !isPast, early.count < StreamBounds.earlyStreamsMax else {
+        if let lastRound, round <= lastRound {
             stream.abort()
             return
         }
+        // The oldest makes room: rounds that never come must not keep out those that do.
+        if early.count >= StreamBounds.earlyStreamsMax { early[0].stream.abort() }
         stream.pauseReading()
+        let limit = EventLoop.schedule(after: StreamBounds.stallLimit) { [weak stream] in
+            stream?.abort()
+        }
+        let entry = EarlyStream(round: round, child: child, stream: stream, limit: limit)
         stream.onClose = { [weak self, weak stream] _ in
+            limit.close()
             self?.early.removeAll { $0.stream === stream }
         }
-        early.append((round, child, stream))
+        early.append(entry)
     }
 
     private func gathered(_ round: RoundID, _ sum: Film) {
@@ -210,8 +244,11 @@ final class FrameDriver {
             stream.abort()
             return
         }
+        // Each node once and never this one: a list from outside must not make sums go round.
+        var seen: Set<ParticipantID> = [host.identity]
         let sender = SumSender(
-            frame: frame, round: round, ledger: ledger, receivers: receivers, opener: host)
+            frame: frame, round: round, ledger: ledger,
+            receivers: receivers.filter { seen.insert($0).inserted }, opener: host)
         relays[round] = SumRelay(
             round: round, ledger: ledger, stream: stream, sender: sender, workSpace: workSpace
         ) { [weak self] sum in
@@ -224,6 +261,7 @@ final class FrameDriver {
         let disposition = host.sumArrived(
             frame, round: round, coverage: sum.coverage, ledger: ledger)
         apply(disposition, sum, "sum of round \(round)")
+        host.drive()
     }
 
     // MARK: - Films
@@ -242,7 +280,19 @@ final class FrameDriver {
             let disposition = self.host.filmFetched(
                 self.frame, coverage: film.coverage, from: source)
             self.apply(disposition, film, "film of \(source)")
+            self.host.drive()
         }
+    }
+
+    /// Sends the film to a node that asked for it.
+    func answerFilm(over stream: StreamConnection) {
+        guard answers < StreamBounds.filmAnswersMax else {
+            stream.send(kind: StreamKind.absent, payload: [])
+            stream.closeAfterFlush()
+            return
+        }
+        answers += 1
+        FilmSender.answer(stream, with: film) { [weak self] in self?.answers -= 1 }
     }
 
     private func apply(_ disposition: FilmDisposition, _ other: Film, _ what: String) {
@@ -267,8 +317,13 @@ final class FrameDriver {
         for contribution in contributions.values { contribution.abandon() }
         for relay in relays.values { relay.abandon() }
         for broadcast in broadcasts.values { broadcast.abandon() }
-        for entry in early { entry.stream.abort() }
+        for entry in early {
+            entry.limit.close()
+            entry.stream.abort()
+        }
         fetch?.abandon()
+        isClosed = true
+        buffers = [:]
         contributions = [:]
         relays = [:]
         broadcasts = [:]

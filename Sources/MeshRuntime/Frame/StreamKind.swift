@@ -16,6 +16,11 @@ enum StreamKind {
     static let absent: UInt8 = 6
     /// All of a film's or a file's stream has arrived and was understood.
     static let received: UInt8 = 7
+    /// The round can't be finished: the participant that is the cause, as 16 bytes. Both ways on
+    /// the stream of a contribution.
+    static let failed: UInt8 = 8
+    /// The sender is there, and waits for others. Both ways on the stream of a contribution.
+    static let alive: UInt8 = 9
 }
 
 /// How long and how much the streams of a frame may take.
@@ -29,6 +34,13 @@ enum StreamBounds {
     static let tilesPerTurn = 32
     /// A stream on which nothing moves for this long has failed.
     static let stallLimit = Duration.seconds(8)
+    /// A sum may stand still while nodes above drop receivers, one after the other.
+    static let sumStallsMax = 3
+    /// Whole films of one frame, and files, on their way to others at a time.
+    static let filmAnswersMax = 64
+    static let fileAnswersMax = 512
+    /// A connection must say within this time what it is for.
+    static let openingLimit = Duration.seconds(10)
     /// Streams that came before the plan that explains them.
     static let earlyStreamsMax = 64
 }

@@ -23,33 +23,42 @@ final class SumSender {
     var onWritable: (@EventLoop () -> Void)?
     private var watchdog: LoopTimer?
     private var lastProgress = EventLoop.now
+    private let stallLimit: Duration
 
     /// - Parameter receivers: split in halves; the first of each is a child and passes on to the
     ///   rest of its half.
     init(
         frame: FrameID, round: RoundID, ledger: IntervalSet, receivers: [ParticipantID],
-        opener: any StreamOpener
+        opener: any StreamOpener, stallLimit: Duration = StreamBounds.stallLimit
     ) {
+        self.stallLimit = stallLimit
         let middle = (receivers.count + 1) / 2
         for half in [receivers[..<middle], receivers[middle...]] {
-            guard let child = half.first,
-                let stream = opener.open(
-                    .sum(frame, round, ledger: ledger, receivers: Array(half.dropFirst())),
-                    to: child)
-            else { continue }
-            streams.append(stream)
-            stream.onDrained = { [weak self] in
-                self?.lastProgress = EventLoop.now
-                self?.onWritable?()
-            }
-            stream.onClose = { [weak self, weak stream] _ in
-                guard let self else { return }
-                self.streams.removeAll { $0 === stream }
-                self.onWritable?()
+            var rest = half
+            // A receiver whose address is not known must not keep the sum from its subtree.
+            while let child = rest.popFirst() {
+                let opening = StreamOpening.sum(
+                    frame, round, ledger: ledger, receivers: Array(rest))
+                guard let stream = opener.open(opening, to: child) else { continue }
+                add(stream)
+                break
             }
         }
         watchdog = LoopTimer { [weak self] in self?.dropStalled() }
-        watchdog?.start(after: StreamBounds.stallLimit)
+        watchdog?.start(after: stallLimit)
+    }
+
+    private func add(_ stream: StreamConnection) {
+        streams.append(stream)
+        stream.onDrained = { [weak self] in
+            self?.lastProgress = EventLoop.now
+            self?.onWritable?()
+        }
+        stream.onClose = { [weak self, weak stream] _ in
+            guard let self else { return }
+            self.streams.removeAll { $0 === stream }
+            self.onWritable?()
+        }
     }
 
     /// Whether every receiver takes more.
@@ -80,11 +89,11 @@ final class SumSender {
 
     private func dropStalled() {
         guard let watchdog else { return }
-        if EventLoop.now - lastProgress >= StreamBounds.stallLimit {
+        if EventLoop.now - lastProgress >= stallLimit {
             for stream in streams where !stream.isWritable { stream.abort() }
             lastProgress = EventLoop.now
         }
-        watchdog.start(after: StreamBounds.stallLimit)
+        watchdog.start(after: stallLimit)
     }
 }
 
@@ -96,13 +105,18 @@ final class SumRelay {
     private let stream: StreamConnection
     private let sender: SumSender
     private var reader: FilmReader
+    private var watchdog: LoopTimer?
+    private var lastProgress = EventLoop.now
+    private let stallLimit: Duration
     /// Called once: the sum, or nil when the stream broke.
     private var onFinished: (@EventLoop (Film?) -> Void)?
 
     init(
         round: RoundID, ledger: IntervalSet, stream: StreamConnection, sender: SumSender,
-        workSpace: WorkSpace, onFinished: @escaping @EventLoop (Film?) -> Void
+        workSpace: WorkSpace, stallLimit: Duration = StreamBounds.stallLimit,
+        onFinished: @escaping @EventLoop (Film?) -> Void
     ) {
+        self.stallLimit = stallLimit * StreamBounds.sumStallsMax
         self.round = round
         self.ledger = ledger
         self.stream = stream
@@ -116,10 +130,22 @@ final class SumRelay {
             if kind == StreamKind.film { self?.received(payload) }
         }
         stream.onClose = { [weak self] _ in self?.finish(nil) }
+        watchdog = LoopTimer { [weak self] in self?.checkProgress() }
+        watchdog?.start(after: self.stallLimit)
         stream.resumeReading()
     }
 
+    private func checkProgress() {
+        guard EventLoop.now - lastProgress >= stallLimit else {
+            watchdog?.start(at: lastProgress + stallLimit)
+            return
+        }
+        finish(nil)
+    }
+
     private func received(_ piece: [UInt8]) {
+        guard onFinished != nil else { return }
+        lastProgress = EventLoop.now
         sender.send(piece)
         do {
             if let film = try reader.read(piece) { return finish(film) }
@@ -133,9 +159,16 @@ final class SumRelay {
     private func finish(_ film: Film?) {
         guard let onFinished else { return }
         self.onFinished = nil
+        watchdog?.close()
+        watchdog = nil
         stream.onClose = nil
-        stream.closeAfterFlush()
-        if film == nil { sender.abort() } else { sender.finish() }
+        if film == nil {
+            stream.abort()
+            sender.abort()
+        } else {
+            stream.closeAfterFlush()
+            sender.finish()
+        }
         onFinished(film)
     }
 

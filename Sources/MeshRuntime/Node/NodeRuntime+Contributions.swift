@@ -79,17 +79,21 @@ extension NodeRuntime {
         guard bytes.count <= 64 << 10,
             let message = try? JSONDecoder().decode(
                 ContributionMessage.self, from: Data(bytes)),
-            let frame = message.frame, sessions[frame] != nil
+            let frame = message.frame, message.contribution.isPlausible
         else {
             garbageReceived += 1
             return
         }
+        // The frame may have ended while this was on its way.
+        guard sessions[frame] != nil, node.address(of: sender) != nil else { return }
         let now = EventLoop.now
         var known = contributions[frame, default: [:]]
         guard known[sender] != nil || known.count < 1_024 else { return }
         let age = Duration(seconds: message.contribution.presentToSeconds)
+        var contribution = message.contribution
+        contribution.id = "\(sender.node)"
         known[sender] = ReportedContribution(
-            contribution: message.contribution,
+            contribution: contribution,
             readyAt: known[sender]?.readyAt ?? now - age, lastHeard: now)
         contributions[frame] = known
     }
@@ -109,6 +113,22 @@ extension NodeRuntime {
             result.append(contribution)
         }
         return result
+    }
+}
+
+extension NodeContribution {
+    /// Whether the figures are such that sums of them, and their JSON, have a value.
+    var isPlausible: Bool {
+        let counts = [
+            samples, units, stealsAsked, stealsGranted, stealsRefused, bytesSent, bytesReceived,
+            peakMemoryBytes,
+        ]
+        let measures = [samplesPerSecond, presentFromSeconds, presentToSeconds]
+        return counts.allSatisfy { (0...(1 << 50)).contains($0) }
+            && measures.allSatisfy { $0.isFinite && abs($0) < 1e15 }
+            && samplesPerSecond >= 0 && presentToSeconds >= 0
+            && id.utf8.count <= 256 && name.utf8.count <= 256 && devices.count <= 64
+            && devices.allSatisfy { $0.kind.utf8.count <= 64 && $0.name.utf8.count <= 256 }
     }
 }
 

@@ -76,6 +76,12 @@ extension NodeRuntime {
             node.scenePreparationFailed(frame, reason: "\(error)", at: EventLoop.now)
             return
         }
+        guard job.settings.workSpace == workSpace else {
+            // The machine would count units that this scene's frame does not have.
+            node.scenePreparationFailed(
+                frame, reason: "its settings contradict its description", at: EventLoop.now)
+            return
+        }
         if frames[frame] == nil {
             frames[frame] = FrameDriver(frame: frame, workSpace: workSpace, host: self)
             counters[frame] = FrameCounters()
@@ -98,11 +104,12 @@ extension NodeRuntime {
             drive()
             return
         }
+        let driver = frames[frame]
         ScenePreparation.prepare(job, store: store, buildThreads: configuration.threads) {
-            [weak self] result in
-            guard let self else { return }
+            [weak self, weak driver] result in
+            // The frame may have been forgotten meanwhile, or forgotten and heard of again.
+            guard let self, let driver, self.frames[frame] === driver else { return }
             self.sceneFetches[frame] = nil
-            guard let driver = self.frames[frame] else { return }
             switch result {
             case .success(let prepared):
                 driver.prepared = prepared
@@ -153,26 +160,22 @@ extension NodeRuntime {
     }
     private static let deviceAhead = Duration.milliseconds(15)
 
-    /// Gives the device units as long as it may hold more.
-    /// - Returns: whether it took any.
+    /// Gives the device one unit, if it may hold more. One at a time: the machine's directives
+    /// come before its next input.
+    /// - Returns: whether it took one.
     func feedDevice() -> Bool {
-        guard let device else { return false }
-        var hasTaken = false
-        while unitsInFlight < unitsInFlightMax,
+        guard let device, unitsInFlight < unitsInFlightMax,
             let (frame, unit) = node.takeUnit(at: EventLoop.now)
-        {
-            guard let driver = frames[frame], let prepared = driver.prepared else {
-                node.returnUnit(unit, of: frame, at: EventLoop.now)
-                return hasTaken
-            }
-            hasTaken = true
-            unitsInFlight += 1
-            device.render(
-                UnitOrder(
-                    frame: frame, unit: unit, scene: prepared.scene,
-                    workSpace: driver.workSpace))
+        else { return false }
+        guard let driver = frames[frame], let prepared = driver.prepared else {
+            node.returnUnit(unit, of: frame, at: EventLoop.now)
+            return false
         }
-        return hasTaken
+        unitsInFlight += 1
+        device.render(
+            UnitOrder(
+                frame: frame, unit: unit, scene: prepared.scene, workSpace: driver.workSpace))
+        return true
     }
 
     func rendered(_ result: UnitResult) {
@@ -182,15 +185,16 @@ extension NodeRuntime {
             return
         }
         let samples = driver.workSpace.sampleCount(ofUnit: result.unit)
-        speed.add(samples: samples, duration: result.duration)
-        if let perThread = speed.samplesPerThreadSecond {
-            node.setSpeed(samplesPerSecond: perThread * Double(configuration.threads))
-        }
         counters[result.frame]?.samples += samples
         counters[result.frame]?.units += 1
         counters[result.frame]?.busy += result.duration
         let disposition = node.rendered(result.unit, of: result.frame, at: EventLoop.now)
         driver.take(result, disposition)
+        // Not before: the machine and the driver must agree on the open film.
+        speed.add(samples: samples, duration: result.duration)
+        if let perThread = speed.samplesPerThreadSecond {
+            node.setSpeed(samplesPerSecond: perThread * Double(configuration.threads))
+        }
         drive()
     }
 

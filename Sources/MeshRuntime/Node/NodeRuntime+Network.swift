@@ -30,12 +30,20 @@ extension NodeRuntime {
         }
     }
 
-    /// A peer has connected: its first frame says what for.
+    /// A peer has connected: its first frame says what for, and that soon.
     func accept(_ stream: StreamConnection) {
+        let limit = EventLoop.schedule(after: StreamBounds.openingLimit) {
+            [weak self, weak stream] in
+            self?.garbageReceived += 1
+            stream?.abort()
+        }
+        stream.onClose = { _ in limit.close() }
         stream.onFrame = { [weak self, weak stream] kind, payload in
+            limit.close()
             guard let self, let stream else { return }
             guard kind == StreamKind.opening,
-                let opening = try? StreamOpening(decoding: payload)
+                let opening = try? StreamOpening(decoding: payload),
+                !self.isOwn(opening)
             else {
                 self.garbageReceived += 1
                 stream.abort()
@@ -45,12 +53,32 @@ extension NodeRuntime {
         }
     }
 
+    /// Whether a stream claims to come from this node, which never speaks to itself.
+    private func isOwn(_ opening: StreamOpening) -> Bool {
+        switch opening {
+        case .control(let sender, _), .contribution(_, _, let sender): sender == identity
+        case .sum, .film, .file: false
+        }
+    }
+
+    private func answerFile(_ digest: Digest, over stream: StreamConnection) {
+        guard filesOnTheirWay < StreamBounds.fileAnswersMax else {
+            stream.send(kind: StreamKind.absent, payload: [])
+            return stream.closeAfterFlush()
+        }
+        filesOnTheirWay += 1
+        stream.onClose = { [weak self] _ in self?.filesOnTheirWay -= 1 }
+        SceneFetch.answer(stream, digest: digest, from: store)
+    }
+
     private func opened(_ stream: StreamConnection, _ opening: StreamOpening) {
         stream.onFrame = nil
+        stream.onClose = nil
         switch opening {
         case .control(let sender, _):
             stream.onFrame = { [weak self, weak stream] kind, payload in
                 guard let self, let stream else { return }
+                guard !self.isStopped else { return stream.abort() }
                 self.received(kind, payload, from: sender, over: stream)
             }
         case .contribution(let frame, let round, let sender):
@@ -64,9 +92,9 @@ extension NodeRuntime {
                 stream.send(kind: StreamKind.absent, payload: [])
                 return stream.closeAfterFlush()
             }
-            FilmSender.answer(stream, with: driver.film)
+            driver.answerFilm(over: stream)
         case .file(let digest):
-            SceneFetch.answer(stream, digest: digest, from: store)
+            answerFile(digest, over: stream)
         }
     }
 
@@ -127,23 +155,18 @@ extension NodeRuntime: FrameDriverHost {
     func sumArrived(
         _ frame: FrameID, round: RoundID, coverage: IntervalSet, ledger: IntervalSet
     ) -> FilmDisposition {
-        defer { driveSoon() }
-        return node.sumArrived(
+        node.sumArrived(
             frame, round: round, coverage: coverage, ledger: ledger, at: EventLoop.now)
     }
 
     func filmFetched(
         _ frame: FrameID, coverage: IntervalSet, from source: ParticipantID
     ) -> FilmDisposition {
-        defer { driveSoon() }
-        return node.filmFetched(frame, coverage: coverage, from: source, at: EventLoop.now)
+        node.filmFetched(frame, coverage: coverage, from: source, at: EventLoop.now)
     }
 
     func filmFetchFailed(_ frame: FrameID) {
         node.filmFetchFailed(frame, at: EventLoop.now)
         drive()
     }
-
-    /// Drives the machine after the caller has applied its answer to the film.
-    private func driveSoon() { EventLoop.nextTurn { [weak self] in self?.drive() } }
 }

@@ -76,11 +76,13 @@ public final class NodeRuntime {
     public internal(set) var garbageReceived = 0
     /// Units given to the device and not returned.
     var unitsInFlight = 0
+    /// Streams that files of the store go out on.
+    var filesOnTheirWay = 0
     var speed = SpeedMeter()
     private var timer: LoopTimer?
     private var housekeeping: LoopTimer?
     private var isDriving = false
-    private var isStopped = false
+    private(set) var isStopped = false
     /// Called with each line worth telling a person who watches.
     public var onNotice: (@EventLoop (String) -> Void)?
 

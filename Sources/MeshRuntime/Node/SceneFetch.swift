@@ -20,22 +20,28 @@ final class SceneFetch {
     private let connect: @EventLoop (NodeAddress) -> StreamConnection
     private var onFinished: (@EventLoop (String?) -> Void)?
     private(set) var bytesReceived = 0
+    private let stallLimit: Duration
 
     /// - Parameter onFinished: called once, with the reason when it failed.
     init(
         job: FrameJob, store: FileStore, sources: [PeerReference],
+        stallLimit: Duration = StreamBounds.stallLimit,
         connect: @escaping @EventLoop (NodeAddress) -> StreamConnection,
         onFinished: @escaping @EventLoop (String?) -> Void
     ) {
+        self.stallLimit = stallLimit
         self.store = store
         self.sources = sources
         self.connect = connect
         self.onFinished = onFinished
+        var seen: Set<String> = []
         missing = job.files.filter { file in
-            Digest(hexadecimal: file.digest).map { !store.contains($0) } ?? false
+            // Two names may stand for the same bytes.
+            seen.insert(file.digest).inserted
+                && Digest(hexadecimal: file.digest).map { !store.contains($0) } ?? false
         }
         watchdog = LoopTimer { [weak self] in self?.checkProgress() }
-        watchdog?.start(after: StreamBounds.stallLimit)
+        watchdog?.start(after: stallLimit)
         EventLoop.nextTurn { [weak self] in self?.next() }
     }
 
@@ -83,17 +89,28 @@ final class SceneFetch {
         stream = nil
         let store = self.store
         DispatchQueue.global(qos: .userInitiated).async {
-            let isStored = (try? store.insert(bytes, as: digest)) != nil
-            EventLoop.submit { [weak self] in
-                guard let self, self.onFinished != nil else { return }
-                if isStored {
-                    self.missing.removeLast()
-                    self.attempt = 0
-                    self.next()
-                } else {
-                    self.failed()
-                }
+            let result: Result<Void, FileStoreError>
+            do throws(FileStoreError) {
+                result = .success(try store.insert(bytes, as: digest))
+            } catch {
+                result = .failure(error)
             }
+            EventLoop.submit { [weak self] in self?.stored(result) }
+        }
+    }
+
+    private func stored(_ result: Result<Void, FileStoreError>) {
+        guard onFinished != nil else { return }
+        switch result {
+        case .success:
+            missing.removeLast()
+            attempt = 0
+            next()
+        case .failure(.wrongHash):
+            failed()
+        case .failure(let error):
+            // No other source helps against a full disk.
+            finish("\(error)")
         }
     }
 
@@ -106,8 +123,8 @@ final class SceneFetch {
 
     private func checkProgress() {
         guard let watchdog else { return }
-        if stream != nil, EventLoop.now - lastProgress >= StreamBounds.stallLimit { failed() }
-        watchdog.start(after: StreamBounds.stallLimit)
+        if stream != nil, EventLoop.now - lastProgress >= stallLimit { failed() }
+        watchdog.start(after: stallLimit)
     }
 
     private func finish(_ failure: String?) {

@@ -1,5 +1,6 @@
 // A frame as its originator's user sees it: progress, pictures, and the end.
 
+import Dispatch
 public import MeshCore
 import MeshNode
 import Tracer
@@ -22,6 +23,7 @@ public final class FrameSession {
     private var rounds = 0
     private var roundsAbandoned = 0
     private var unitsLost = 0
+    private var isFinishing = false
 
     init(
         frame: FrameID, prepared: PreparedJob, runtime: NodeRuntime, requested: Instant
@@ -33,7 +35,7 @@ public final class FrameSession {
         begin = EventLoop.now
         schedule = PictureSchedule(workSpace: prepared.workSpace)
         var continuation: AsyncStream<RenderUpdate>.Continuation?
-        updates = AsyncStream { continuation = $0 }
+        updates = AsyncStream(bufferingPolicy: RenderUpdate.buffering) { continuation = $0 }
         self.continuation = continuation
         for notice in prepared.notices { continuation?.yield(.notice(notice)) }
         runtime.frames[frame]?.onFilmChanged = { [weak self] in self?.filmChanged() }
@@ -42,6 +44,7 @@ public final class FrameSession {
     private var film: Film { runtime.frames[frame]?.film ?? Film(workSpace: workSpace) }
 
     private func filmChanged() {
+        guard !isFinishing else { return }
         let film = self.film
         if film.isComplete {
             finish()
@@ -55,7 +58,7 @@ public final class FrameSession {
 
     /// Called twice a second.
     func tick() {
-        guard continuation != nil else { return }
+        guard continuation != nil, !isFinishing else { return }
         let nodes = runtime.allContributions(to: frame, since: begin)
         let total = workSpace.sampleCount(of: IntervalSet(workSpace.all))
         let rendered = min(total, nodes.reduce(0) { $0 + $1.samples })
@@ -86,19 +89,19 @@ public final class FrameSession {
     }
 
     /// Ends the frame before it is complete: the picture so far is the result.
-    public func cancel() {
-        guard continuation != nil else { return }
-        finish()
-    }
+    public func cancel() { finish() }
 
     /// Ends the session when the node can't go on.
     func end(reason: String) {
+        // A result that is being hashed is still a result.
+        guard !isFinishing else { return }
         continuation?.yield(.failed(reason))
         close()
     }
 
     private func finish() {
-        guard let continuation else { return }
+        guard continuation != nil, !isFinishing else { return }
+        isFinishing = true
         let film = self.film
         // The last pieces of what others did may be on their way; half a second is not waited for.
         let nodes = runtime.allContributions(to: frame, since: begin)
@@ -110,7 +113,7 @@ public final class FrameSession {
         let result = RenderStatistics(
             wallSeconds: wall,
             firstPictureSeconds: firstPictureSeconds ?? (EventLoop.now - requested).seconds,
-            complete: film.isComplete, filmHash: film.hash,
+            complete: film.isComplete, filmHash: "",
             width: workSpace.grid.width, height: workSpace.grid.height,
             samplesPerPixel: workSpace.samplesPerPixel,
             nonFiniteSamples: Int(film.nonFiniteSamples), nodes: nodes,
@@ -119,15 +122,28 @@ public final class FrameSession {
             rounds: rounds, roundsAbandoned: roundsAbandoned,
             makespanOverIdeal: ideal > 0 && done > 0 ? wall / ideal : 1,
             peakMemoryBytes: ProcessMemory.peakBytes)
-        continuation.yield(.finished(film, result))
-        let isComplete = film.isComplete
+        // The hash of a large film takes longer than the loop may be busy.
+        DispatchQueue.global(qos: .userInitiated).async { [runtime] in
+            let hash = film.hash
+            EventLoop.submit {
+                var result = result
+                result.filmHash = hash
+                self.deliver(film, result, runtime)
+            }
+        }
+    }
+
+    /// The last update; then the frame ends everywhere.
+    private func deliver(_ film: Film, _ result: RenderStatistics, _ runtime: NodeRuntime) {
+        guard continuation != nil else { return }
+        continuation?.yield(.finished(film, result))
         close()
-        if isComplete {
+        if result.complete {
             runtime.node.delivered(frame, at: EventLoop.now)
         } else {
             runtime.node.cancel(frame, at: EventLoop.now)
         }
-        EventLoop.nextTurn { [runtime] in runtime.drive() }
+        runtime.drive()
     }
 
     private func close() {

@@ -36,7 +36,7 @@ public final class LocalRender {
         film = Film(workSpace: prepared.workSpace)
         schedule = PictureSchedule(workSpace: prepared.workSpace)
         var continuation: AsyncStream<RenderUpdate>.Continuation?
-        updates = AsyncStream { continuation = $0 }
+        updates = AsyncStream(bufferingPolicy: RenderUpdate.buffering) { continuation = $0 }
         self.continuation = continuation
         for notice in prepared.notices { continuation?.yield(.notice(notice)) }
         device = CPUDevice(threads: threads, niceness: niceness) { [weak self] result in

@@ -80,6 +80,11 @@ public enum RenderUpdate: Sendable {
     case finished(Film, RenderStatistics)
     /// The frame can't go on.
     case failed(String)
+
+    /// What waits for a consumer that is slow: the newest half minute. The last update of all is
+    /// always among it, and pictures, which come at growing intervals, are few.
+    static let buffering = AsyncStream<RenderUpdate>.Continuation.BufferingPolicy
+        .bufferingNewest(64)
 }
 
 extension RenderStatistics {

@@ -33,6 +33,8 @@ public struct FrameJob: Hashable, Sendable, Codable {
     public static let currentRendererVersion = 1
     /// The most files of a scene.
     public static let filesMax = 4_096
+    /// The largest scene: all its files together, bytes.
+    public static let sceneBytesMax = 16 << 30
     /// The largest encoded job, bytes.
     public static let encodedBytesMax = 1 << 20
 
@@ -83,7 +85,8 @@ public struct FrameJob: Hashable, Sendable, Codable {
             job.files.allSatisfy({
                 Digest(hexadecimal: $0.digest) != nil && $0.sizeBytes >= 0
                     && $0.sizeBytes <= FileStore.fileBytesMax
-            }), job.files.contains(where: { $0.name == job.main })
+            }), job.files.contains(where: { $0.name == job.main }),
+            job.files.reduce(0, { $0 + $1.sizeBytes }) <= Self.sceneBytesMax
         else { throw .invalid("list of scene files") }
         self = job
     }

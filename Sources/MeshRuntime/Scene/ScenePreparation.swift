@@ -75,9 +75,15 @@ public enum ScenePreparation {
             try insert(bytes, digest)
             entries.append(.init(name: name, digest: "\(digest)", sizeBytes: bytes.count))
         }
-        return FrameJob(
+        let job = FrameJob(
             settings: settings, main: files.mainName, environment: files.environmentName,
             files: entries)
+        do {
+            // What other nodes would refuse is refused here, where somebody reads why.
+            return try FrameJob(decoding: job.encoded())
+        } catch {
+            throw .tooLarge("a frame whose description other nodes refuse (\(error))")
+        }
     }
 }
 

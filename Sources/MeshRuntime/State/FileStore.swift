@@ -35,6 +35,15 @@ public struct FileStore: Sendable {
         } catch {
             throw .disk(path: folder, reason: error.localizedDescription)
         }
+        removeLeftovers()
+    }
+
+    /// A process that was killed while it wrote has left a file under no digest's name.
+    private func removeLeftovers() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        for name in names where Digest(hexadecimal: name) == nil {
+            try? FileManager.default.removeItem(atPath: folder + "/" + name)
+        }
     }
 
     public func contains(_ digest: Digest) -> Bool {
@@ -43,10 +52,16 @@ public struct FileStore: Sendable {
 
     public func path(of digest: Digest) -> String { folder + "/\(digest)" }
 
-    /// The whole file; nil when it is not in the store.
+    /// The whole file; nil when it is not in the store. One that the disk has damaged is removed,
+    /// so that it is fetched again.
     public func contents(of digest: Digest) -> [UInt8]? {
         guard let data = FileManager.default.contents(atPath: path(of: digest)) else { return nil }
-        return [UInt8](data)
+        let bytes = [UInt8](data)
+        guard Digest(hashing: bytes) == digest else {
+            try? FileManager.default.removeItem(atPath: path(of: digest))
+            return nil
+        }
+        return bytes
     }
 
     /// Puts bytes into the store, under the hash they must have.

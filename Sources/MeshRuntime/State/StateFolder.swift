@@ -2,6 +2,7 @@
 // knew, and the scene files it has fetched.
 
 import Foundation
+import Glibc
 public import MeshCore
 
 /// Why the state folder can't be used.
@@ -35,29 +36,46 @@ public final class StateFolder: Sendable {
                     + String(cString: strerror(errno)))
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            close(lock)
+            Glibc.close(lock)
             throw StateError(
                 description: "another meshd uses the state folder '\(path)'; "
                     + "stop it or choose another with --state")
         }
-        let node: NodeID
-        if let text = try? String(contentsOfFile: path + "/node-id", encoding: .utf8),
-            let known = NodeID(text.trimmingCharacters(in: .whitespacesAndNewlines))
-        {
-            node = known
-        } else {
-            var generator = SystemRandomNumberGenerator()
-            node = NodeID(generator.next())
-            try Self.write("\(node)\n", to: path + "/node-id")
+        do throws(StateError) {
+            identity = try Self.countStart(in: path)
+        } catch {
+            Glibc.close(lock)
+            throw error
         }
-        let last =
-            (try? String(contentsOfFile: path + "/boot", encoding: .utf8))
-            .flatMap { UInt64($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? 0
-        identity = ParticipantID(node: node, boot: last + 1)
-        try Self.write("\(last + 1)\n", to: path + "/boot")
     }
 
-    deinit { close(lock) }
+    deinit { Glibc.close(lock) }
+
+    /// This start's identity, written before it is used. A node whose count of starts can't be
+    /// read is a new node: under a number used before, others would take it for its past self.
+    private static func countStart(in path: String) throws(StateError) -> ParticipantID {
+        if let node = word(in: path + "/node-id").flatMap({ NodeID($0) }),
+            let last = word(in: path + "/boot").flatMap({ UInt64($0) }), last < bootMax
+        {
+            try write("\(last + 1)\n", to: path + "/boot")
+            return ParticipantID(node: node, boot: last + 1)
+        }
+        var generator = SystemRandomNumberGenerator()
+        let node = NodeID(generator.next())
+        // A node of the old name must not be left with the new count, nor the reverse.
+        unlink(path + "/boot")
+        try write("\(node)\n", to: path + "/node-id")
+        try write("1\n", to: path + "/boot")
+        return ParticipantID(node: node, boot: 1)
+    }
+
+    /// More starts than any node has.
+    private static let bootMax: UInt64 = 1 << 48
+
+    private static func word(in path: String) -> String? {
+        (try? String(contentsOfFile: path, encoding: .utf8))?
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
 
     /// The path of the control socket of the daemon that uses this folder.
     public static func controlSocket(inState path: String) -> String { path + "/control.sock" }
@@ -85,12 +103,25 @@ public final class StateFolder: Sendable {
         try? Self.write(text, to: path + "/peers")
     }
 
+    /// Replaces a file whole, and has it on the disk before this returns.
     private static func write(_ text: String, to path: String) throws(StateError) {
-        do {
-            try text.write(toFile: path, atomically: true, encoding: .utf8)
-        } catch {
-            throw StateError(description: "cannot write '\(path)': \(reason(error))")
+        let temporary = path + ".new"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure(path) }
+        let bytes = Array(text.utf8)
+        let isWritten = Glibc.write(file, bytes, bytes.count) == bytes.count && fsync(file) == 0
+        let cause = errno
+        Glibc.close(file)
+        guard isWritten else {
+            unlink(temporary)
+            errno = cause
+            throw failure(path)
         }
+        guard rename(temporary, path) == 0 else { throw failure(path) }
+    }
+
+    private static func failure(_ path: String) -> StateError {
+        StateError(description: "cannot write '\(path)': \(String(cString: strerror(errno)))")
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -1,0 +1,146 @@
+// The merge of own films and children's streams, without sockets.
+
+import MeshCore
+import Testing
+import Tracer
+
+@testable import MeshRuntime
+
+@Suite("Merging films on their way")
+struct FilmMergerTests {
+    private let identity = Films.participant(1)
+    private let children = [Films.participant(2), Films.participant(3), Films.participant(4)]
+
+    @Test("Streams in random pieces add up to what the films add up to", arguments: 0..<40)
+    func randomPieces(seed: Int) throws {
+        var random = RandomNumbers(seed: UInt64(seed))
+        let space = try Films.space()
+        let films = try Films.split(space, among: 5, from: &random)
+        var merger = try FilmMerger(
+            workSpace: space, own: Array(films[3...]), children: children, identity: identity)
+        var streams = films[..<3].map { Films.stream($0)[...] }
+        var assembly = FilmAssembly(workSpace: space)
+        var hasEnded = false
+        while !hasEnded {
+            let open = streams.indices.filter { !streams[$0].isEmpty }
+            if !open.isEmpty {
+                let index = open[random.below(open.count)]
+                let piece = streams[index].prefix(1 + random.below(20_000))
+                streams[index].removeFirst(piece.count)
+                try merger.receive(Array(piece), from: children[index])
+            }
+            steps: while true {
+                switch merger.next() {
+                case .tile(let index, let sum): try assembly.add(tile: index, sum)
+                case .blocked:
+                    try #require(!open.isEmpty, "blocked with nothing to come, seed \(seed)")
+                    break steps
+                case .end:
+                    hasEnded = true
+                    break steps
+                }
+            }
+        }
+        let coverage = try #require(merger.coverage)
+        let expected = try Films.sum(films, space)
+        #expect(try assembly.finish(coverage: coverage) == expected, "seed \(seed)")
+        #expect(merger.pendingChildren.isEmpty)
+    }
+
+    @Test("A child whose units another film has is the cause")
+    func overlap() throws {
+        var random = RandomNumbers(seed: 1)
+        let space = try Films.space()
+        let own = try Films.film(space, 0..<4, from: &random)
+        let fine = try Films.film(space, 4..<7, from: &random)
+        let overlapping = try Films.film(space, 3..<9, from: &random)
+        var merger = try FilmMerger(
+            workSpace: space, own: [own], children: Array(children.prefix(2)), identity: identity)
+        try merger.receive(Films.stream(fine), from: children[0])
+        let failure = #expect(throws: MergeFailure.self) {
+            try merger.receive(Films.stream(overlapping), from: children[1])
+        }
+        #expect(failure?.cause == children[1])
+    }
+
+    @Test("Own films that share a unit are this node's own fault")
+    func ownOverlap() throws {
+        var random = RandomNumbers(seed: 2)
+        let space = try Films.space()
+        let first = try Films.film(space, 0..<4, from: &random)
+        let second = try Films.film(space, 3..<6, from: &random)
+        let failure = #expect(throws: MergeFailure.self) {
+            _ = try FilmMerger(
+                workSpace: space, own: [first, second], children: [], identity: identity)
+        }
+        #expect(failure?.cause == identity)
+    }
+
+    @Test("Bytes that are no film are the fault of who sent them", arguments: 0..<30)
+    func damaged(seed: Int) throws {
+        var random = RandomNumbers(seed: UInt64(seed))
+        let space = try Films.space()
+        let film = try Films.film(space, 0..<space.count, from: &random)
+        var merger = try FilmMerger(
+            workSpace: space, own: [], children: Array(children.prefix(2)), identity: identity)
+        var bytes = Films.stream(film)
+        bytes[random.below(8)] ^= UInt8(1 << random.below(8))
+        let failure = #expect(throws: MergeFailure.self, "seed \(seed)") {
+            try merger.receive(bytes, from: children[1])
+            // A head that is still one of some film does not cover the tiles that follow.
+            try merger.receive(bytes, from: children[1])
+        }
+        #expect(failure?.cause == children[1])
+    }
+
+    @Test("A stream that ends early blocks the merge and leaves its child pending")
+    func truncated() throws {
+        var random = RandomNumbers(seed: 3)
+        let space = try Films.space()
+        let film = try Films.film(space, 0..<6, from: &random)
+        var merger = try FilmMerger(
+            workSpace: space, own: [], children: Array(children.prefix(1)), identity: identity)
+        try merger.receive(Films.stream(film).dropLast(), from: children[0])
+        var tiles = 0
+        while case .tile = merger.next() { tiles += 1 }
+        #expect(tiles == 6)
+        guard case .blocked = merger.next() else {
+            Issue.record("an incomplete stream ended")
+            return
+        }
+        #expect(merger.pendingChildren == [children[0]])
+    }
+
+    @Test("What somebody sends who is no child counts for nothing")
+    func stranger() throws {
+        var random = RandomNumbers(seed: 4)
+        let space = try Films.space()
+        let film = try Films.film(space, 0..<6, from: &random)
+        var merger = try FilmMerger(
+            workSpace: space, own: [], children: Array(children.prefix(1)), identity: identity)
+        try merger.receive(Films.stream(film), from: Films.participant(9))
+        #expect(!merger.expects(Films.participant(9)))
+        #expect(merger.coverage == nil)
+    }
+
+    @Test("A leaf without films contributes an empty stream")
+    func empty() throws {
+        let space = try Films.space()
+        var merger = try FilmMerger(
+            workSpace: space, own: [], children: [], identity: identity)
+        guard case .end = merger.next() else {
+            Issue.record("nothing to merge, but not the end")
+            return
+        }
+        #expect(merger.coverage == IntervalSet())
+    }
+}
+
+extension FilmMerger {
+    /// Takes a piece that is a part of an array.
+    fileprivate mutating func receive(
+        _ piece: ArraySlice<UInt8>, from child: ParticipantID
+    ) throws {
+        try receive(Array(piece), from: child)
+    }
+}
