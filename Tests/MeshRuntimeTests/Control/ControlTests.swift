@@ -10,7 +10,7 @@ import Tracer
 @Suite("The control socket", .serialized)
 @EventLoop
 struct ControlTests {
-    private func client(of node: TestNode) async throws -> ControlClient {
+    private func connect(to node: TestNode) async throws -> ControlClient {
         try await ControlClient.connect(state: node.runtime.state.path)
     }
 
@@ -18,7 +18,7 @@ struct ControlTests {
     func questions() async throws {
         let node = try TestNode("desk")
         let server = try ControlServer(runtime: node.runtime)
-        let client = try await client(of: node)
+        let client = try await connect(to: node)
         let nodes = try await client.nodes()
         #expect(nodes.map(\.name) == ["desk"])
         #expect(nodes.first?.isThisNode == true)
@@ -37,7 +37,7 @@ struct ControlTests {
         let server = try ControlServer(runtime: node.runtime)
         // The second time the daemon has the files.
         for _ in 0..<2 {
-            let client = try await client(of: node)
+            let client = try await connect(to: node)
             let updates = try await client.render(frame.job, file: frame.bytes)
             let end = try #require(await Updates.end(updates))
             #expect(end.statistics.filmHash == expected)
@@ -53,7 +53,7 @@ struct ControlTests {
         let frame = try SmallFrame(size: 256, samples: 16_384)
         let node = try TestNode("desk")
         let server = try ControlServer(runtime: node.runtime)
-        let client = try await client(of: node)
+        let client = try await connect(to: node)
         let updates = try await client.render(frame.job, file: frame.bytes)
         #expect(await Loop.until { !node.runtime.sessions.isEmpty })
         client.cancel()
@@ -70,7 +70,7 @@ struct ControlTests {
         let frame = try SmallFrame(size: 256, samples: 16_384)
         let node = try TestNode("desk")
         let server = try ControlServer(runtime: node.runtime)
-        let client = try await client(of: node)
+        let client = try await connect(to: node)
         let updates = try await client.render(frame.job, file: frame.bytes)
         for await update in updates {
             // In the middle of a picture, at the latest.
@@ -88,7 +88,7 @@ struct ControlTests {
         let frame = try SmallFrame()
         let node = try TestNode("desk")
         let server = try ControlServer(runtime: node.runtime)
-        let client = try await client(of: node)
+        let client = try await connect(to: node)
         var reasons: [String] = []
         do {
             let updates = try await client.render(frame.job) { _ in [1, 2, 3] }
@@ -106,9 +106,9 @@ struct ControlTests {
     @Test("Without a daemon, or after its end, a question is an error and no wait")
     func noDaemon() async throws {
         let node = try TestNode("desk")
-        await #expect(throws: ControlError.self) { try await client(of: node) }
+        await #expect(throws: ControlError.self) { try await connect(to: node) }
         let server = try ControlServer(runtime: node.runtime)
-        let client = try await client(of: node)
+        let client = try await connect(to: node)
         _ = try await client.nodes()
         client.close()
         await #expect(throws: ControlError.self) { try await client.nodes() }

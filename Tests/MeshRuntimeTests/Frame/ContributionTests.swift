@@ -86,6 +86,9 @@ struct ContributionTests {
             peers[1], own: [films[1]], children: [peers[2]], parent: peers[0],
             workSpace: space)
         let leaf = try peers[2].openContribution(to: peers[1])
+        var isReady = false
+        leaf.onReady = { _ in isReady = true }
+        #expect(await Loop.until { isReady })
         let half = Films.stream(films[2]).prefix(1_000)
         leaf.send(kind: StreamKind.film, payload: Array(half))
         if isGarbage {

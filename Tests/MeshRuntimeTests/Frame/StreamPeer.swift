@@ -24,9 +24,9 @@ final class StreamPeer: StreamOpener {
         listener = try StreamListener.listen(
             on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble)
         address = try #require(listener.localAddress)
-        listener.onConnection = { [unowned self] stream in
-            stream.onFrame = { [unowned self, unowned stream] kind, payload in
-                guard kind == StreamKind.opening,
+        listener.onConnection = { [weak self] stream in
+            stream.onFrame = { [weak self, weak stream] kind, payload in
+                guard let self, let stream, kind == StreamKind.opening,
                     let opening = try? StreamOpening(decoding: payload)
                 else { return }
                 stream.onFrame = nil
@@ -86,9 +86,12 @@ final class RoundPart {
         }
         let contribution = Contribution(
             round: Films.round(1), merger: merger, parent: stream, stallLimit: stallLimit,
-            onGathered: { [unowned self] in gathered = $0 },
-            onDelivered: { [unowned self] in isDelivered = true },
-            onFailed: { [unowned self] in (cause, reason) = ($0, $1) })
+            onGathered: { [weak self] in self?.gathered = $0 },
+            onDelivered: { [weak self] in self?.isDelivered = true },
+            onFailed: { [weak self] in
+                self?.cause = $0
+                self?.reason = $1
+            })
         self.contribution = contribution
         peer.onOpening = { opening, stream in
             guard case .contribution(_, _, let sender) = opening else { return }

@@ -18,8 +18,9 @@ struct SumTests {
         private(set) var hasFailed = false
 
         init(_ peer: StreamPeer, workSpace: WorkSpace, stallLimit: Duration = .seconds(8)) {
-            peer.onOpening = { [unowned self, unowned peer] opening, stream in
-                guard case .sum(let frame, let round, let ledger, let receivers) = opening
+            peer.onOpening = { [weak self, weak peer] opening, stream in
+                guard let self, let peer,
+                    case .sum(let frame, let round, let ledger, let receivers) = opening
                 else { return }
                 let sender = SumSender(
                     frame: frame, round: round, ledger: ledger, receivers: receivers,
@@ -27,9 +28,9 @@ struct SumTests {
                 relay = SumRelay(
                     round: round, ledger: ledger, stream: stream, sender: sender,
                     workSpace: workSpace, stallLimit: stallLimit
-                ) { [unowned self] sum in
-                    film = sum
-                    hasFailed = sum == nil
+                ) { [weak self] sum in
+                    self?.film = sum
+                    self?.hasFailed = sum == nil
                 }
             }
         }

@@ -30,7 +30,7 @@ struct MeshTests {
 
     @Test("Two nodes share a frame, the scene travels, and the film is the same")
     func two() async throws {
-        let frame = try SmallFrame(size: 256, samples: 256)
+        let frame = try SmallFrame(size: 256, samples: 128)
         let expected = try await frame.localHash()
         let first = try TestNode("first")
         let second = try TestNode("second", peers: [first.runtime.address])

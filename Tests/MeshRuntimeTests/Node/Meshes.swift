@@ -1,12 +1,14 @@
 // Whole nodes in this process, and a small scene for them.
 
 import Foundation
+import Gossip
 import Logging
 import MeshCore
 import MeshNode
 import ProgramTesting
 import Testing
 import Tracer
+import WorkStealing
 
 @testable import MeshRuntime
 

@@ -73,16 +73,19 @@ struct FiguresTests {
         var almost = first
         almost.remove(SampleRange(0, 1))
         almost.formUnion(IntervalSet(space.units(ofPass: 1)))
-        #expect(!schedule.isDue(almost, begin: begin, now: at(5)))
-        #expect(schedule.isDue(first, begin: begin, now: at(10)))
-        // Nothing new, then too soon, then due: half the age after the last one.
-        #expect(!schedule.isDue(first, begin: begin, now: at(30)))
         var more = first
         more.formUnion(IntervalSet(SampleRange(first.count, first.count + 1)))
-        #expect(!schedule.isDue(more, begin: begin, now: at(14)))
-        #expect(schedule.isDue(more, begin: begin, now: at(20)))
-        #expect(!schedule.isDue(IntervalSet(space.all), begin: begin, now: at(29)))
-        #expect(schedule.isDue(IntervalSet(space.all), begin: begin, now: at(40)))
+        let all = IntervalSet(space.all)
+        // Nothing before the first pass is whole, nor without news, nor before half the age has
+        // gone by since the last one.
+        let moments: [(coverage: IntervalSet, seconds: Double, isDue: Bool)] = [
+            (almost, 5, false), (first, 10, true), (first, 30, false), (more, 14, false),
+            (more, 20, true), (all, 29, false), (all, 40, true),
+        ]
+        for moment in moments {
+            let isDue = schedule.isDue(moment.coverage, begin: begin, now: at(moment.seconds))
+            #expect(isDue == moment.isDue, "\(moment.seconds) s")
+        }
     }
 
     @Test("The speed meter follows a device that changes its pace")
