@@ -87,7 +87,8 @@ let package = Package(
             name: "MeshNodeTests", dependencies: ["MeshNode", "MeshSimulator", "MeshWire"],
             swiftSettings: strict),
         .testTarget(
-            name: "MeshRuntimeTests", dependencies: ["MeshRuntime"], swiftSettings: vectorised),
+            name: "MeshRuntimeTests", dependencies: ["MeshRuntime", "ProgramTesting"],
+            swiftSettings: vectorised),
         .testTarget(
             name: "TracerTests", dependencies: ["Tracer"], swiftSettings: vectorised),
         // Tests of the program as a user runs it.

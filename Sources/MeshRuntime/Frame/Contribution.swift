@@ -29,6 +29,7 @@ final class Contribution {
     /// waits for it.
     private var lastHeard: [ParticipantID: Instant] = [:]
     private let stallLimit: Duration
+    private var lastCheck = EventLoop.now
     private var watchdog: LoopTimer?
 
     /// At the root: the sum of all films. Called once.
@@ -213,6 +214,11 @@ final class Contribution {
     /// Tells the neighbours that this node is there, and finds the one that is not.
     private func checkNeighbours() {
         let now = EventLoop.now
+        if now - lastCheck > stallLimit / 2 {
+            // It was this node that stood still: what the others sent is yet to be read.
+            for neighbour in lastHeard.keys { lastHeard[neighbour] = now }
+        }
+        lastCheck = now
         for stream in children.values { stream.send(kind: StreamKind.alive, payload: []) }
         parent?.stream.send(kind: StreamKind.alive, payload: [])
         var suspects = merger.pendingChildren.filter { !paused.contains($0) }

@@ -14,7 +14,7 @@ final class PeerLinks {
     }
     private var links: [ParticipantID: Link] = [:]
     private let connect: @EventLoop (NodeAddress) -> StreamConnection
-    private let opening: [UInt8]
+    let opening: [UInt8]
     /// Called with an address at which nobody listens any more.
     var onRefused: (@EventLoop (NodeAddress) -> Void)?
 

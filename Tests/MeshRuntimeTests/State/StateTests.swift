@@ -1,7 +1,9 @@
 // What is kept on disk: the node's identity, and files by their hash.
 
+import Dispatch
 import Foundation
 import MeshCore
+import Synchronization
 import Testing
 
 @testable import MeshRuntime
@@ -117,20 +119,17 @@ struct FileStoreTests {
     }
 
     @Test("Many threads may put the same file in at once")
-    func concurrent() async throws {
+    func concurrent() throws {
         let folder = try TemporaryFolder()
         let store = try FileStore(folder: folder.path)
         let large = [UInt8](repeating: 7, count: 1 << 20)
         let digest = Digest(hashing: large)
-        await withTaskGroup(of: Bool.self) { group in
-            for _ in 0..<16 {
-                group.addTask {
-                    (try? store.insert(large, as: digest)) != nil
-                        && store.contents(of: digest) == large
-                }
-            }
-            for await isRight in group { #expect(isRight) }
+        let right = Mutex(0)
+        DispatchQueue.concurrentPerform(iterations: 16) { _ in
+            let isStored = (try? store.insert(large, as: digest)) != nil
+            if isStored, store.contents(of: digest) == large { right.withLock { $0 += 1 } }
         }
+        #expect(right.withLock { $0 } == 16)
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         #expect(names == ["\(digest)"])
     }

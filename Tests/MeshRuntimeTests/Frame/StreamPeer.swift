@@ -1,0 +1,101 @@
+// A node's streams without the node: what the tests of rounds, sums and fetches talk to.
+
+import MeshCore
+import MeshWire
+import Testing
+import Tracer
+
+@testable import MeshRuntime
+
+/// Listens on the loopback interface and opens streams to its like.
+@EventLoop
+final class StreamPeer: StreamOpener {
+    let identity: ParticipantID
+    let listener: StreamListener
+    let address: NodeAddress
+    /// Where the others are; one that is missing is not known.
+    var addresses: [ParticipantID: NodeAddress] = [:]
+    /// Called with what each stream that others open is for.
+    var onOpening: (@EventLoop (StreamOpening, StreamConnection) -> Void)?
+    private(set) var openings: [StreamOpening] = []
+
+    init(_ number: UInt64) throws {
+        identity = Films.participant(number)
+        listener = try StreamListener.listen(
+            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble)
+        address = try #require(listener.localAddress)
+        listener.onConnection = { [weak self] stream in
+            stream.onFrame = { [weak self, weak stream] kind, payload in
+                guard let self, let stream, kind == StreamKind.opening,
+                    let opening = try? StreamOpening(decoding: payload)
+                else { return }
+                stream.onFrame = nil
+                self.openings.append(opening)
+                self.onOpening?(opening, stream)
+            }
+        }
+    }
+
+    /// Peers that know each other, numbered from one.
+    static func mesh(_ count: Int) throws -> [StreamPeer] {
+        let peers = try (1...count).map { try StreamPeer(UInt64($0)) }
+        for peer in peers {
+            for other in peers { peer.addresses[other.identity] = other.address }
+        }
+        return peers
+    }
+
+    func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
+        guard let address = addresses[participant] else { return nil }
+        let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
+        stream.send(kind: StreamKind.opening, payload: opening.encoded())
+        return stream
+    }
+
+    /// A stream of this peer to another's part in a round.
+    func openContribution(
+        to parent: StreamPeer, round: UInt64 = 1
+    ) throws -> StreamConnection {
+        try #require(
+            open(
+                .contribution(Films.frame, Films.round(round), sender: identity),
+                to: parent.identity))
+    }
+}
+
+/// One node's part in a round, and what became of it.
+@EventLoop
+final class RoundPart {
+    let peer: StreamPeer
+    private(set) var contribution: Contribution?
+    private(set) var gathered: Film?
+    private(set) var isDelivered = false
+    private(set) var cause: ParticipantID?
+    private(set) var reason = ""
+
+    init(
+        _ peer: StreamPeer, own: [Film], children: [StreamPeer], parent: StreamPeer?,
+        workSpace: WorkSpace, stallLimit: Duration = .seconds(8)
+    ) throws {
+        self.peer = peer
+        let merger = try FilmMerger(
+            workSpace: workSpace, own: own, children: children.map(\.identity),
+            identity: peer.identity)
+        let stream = try parent.map {
+            (participant: $0.identity, stream: try peer.openContribution(to: $0))
+        }
+        let contribution = Contribution(
+            round: Films.round(1), merger: merger, parent: stream, stallLimit: stallLimit,
+            onGathered: { [weak self] in self?.gathered = $0 },
+            onDelivered: { [weak self] in self?.isDelivered = true },
+            onFailed: { [weak self] in
+                self?.cause = $0
+                self?.reason = $1
+            })
+        self.contribution = contribution
+        peer.onOpening = { opening, stream in
+            guard case .contribution(_, _, let sender) = opening else { return }
+            contribution.accept(stream, from: sender)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// Whole nodes in this process, and a small scene for them.
+
+import Foundation
+import Gossip
+import Logging
+import MeshCore
+import MeshNode
+import ProgramTesting
+import Testing
+import Tracer
+import WorkStealing
+
+@testable import MeshRuntime
+
+/// A scene on disk and its frame.
+struct SmallFrame {
+    let folder: TemporaryFolder
+    let job: FrameJob
+    let files: SubmittedFiles
+
+    init(size: Int = 64, samples: Int = 32) throws {
+        folder = try TemporaryFolder()
+        let path = folder.path + "/room.glb"
+        try SceneFixture.room().write(to: URL(fileURLWithPath: path))
+        let settings = FrameSettings(
+            width: size, height: size, samplesPerPixel: samples, maxDepth: 4, seed: 1,
+            cameraName: nil)
+        files = SubmittedFiles(scene: path, environment: nil)
+        job = try ScenePreparation.describe(
+            scene: path, environment: nil, settings: settings
+        ) { (_, _) throws(SceneError) in }
+    }
+
+    /// The bytes of the file with this hash.
+    func bytes(_ digest: Digest) -> [UInt8]? {
+        job.files.first { $0.digest == "\(digest)" }.flatMap { try? files.contents(of: $0.name) }
+    }
+
+    func prepared() throws -> PreparedJob {
+        try ScenePreparation.prepare(job, from: files, buildThreads: 1)
+    }
+
+    /// The film hash that every mesh must come to.
+    func localHash() async throws -> String {
+        let render = await LocalRender(
+            try prepared(), threads: 2, niceness: 0, requested: EventLoop.now)
+        let end = try #require(await Updates.end(render.updates))
+        #expect(end.statistics.complete && end.film.isComplete)
+        return end.statistics.filmHash
+    }
+}
+
+/// Reads a frame's updates.
+enum Updates {
+    /// The film and the figures at the end; nil when the frame failed or the updates ended.
+    static func end(
+        _ updates: AsyncStream<RenderUpdate>
+    ) async -> (film: Film, statistics: RenderStatistics)? {
+        for await update in updates {
+            switch update {
+            case .finished(let film, let statistics): return (film, statistics)
+            case .failed(let reason):
+                Issue.record("the frame failed: \(reason)")
+                return nil
+            case .notice, .progress, .picture: break
+            }
+        }
+        return nil
+    }
+}
+
+/// A node in this process, with a state folder of its own.
+@EventLoop
+final class TestNode {
+    let folder: TemporaryFolder
+    let runtime: NodeRuntime
+
+    init(_ name: String, peers: [NodeAddress] = []) throws {
+        folder = try TemporaryFolder()
+        var logger = Logger(label: name)
+        logger.logLevel = .critical
+        runtime = try NodeRuntime(
+            configuration: NodeConfiguration(
+                name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1,
+                peers: peers, usesDiscovery: false, niceness: 0),
+            state: try StateFolder(path: folder.path + "/state"), logger: logger)
+    }
+
+    /// Puts a frame's files into the node's store.
+    func store(_ frame: SmallFrame) throws {
+        for file in frame.job.files {
+            let digest = try #require(Digest(hexadecimal: file.digest))
+            try runtime.store.insert(try #require(frame.bytes(digest)), as: digest)
+        }
+    }
+
+    var aliveCount: Int { runtime.node.members.count { $0.status == .alive } }
+
+    /// Whether each frame's film is what the machine thinks it is.
+    var filmsAgree: Bool {
+        runtime.frames.allSatisfy { frame, driver in
+            runtime.node.participant(of: frame).map { $0.filmCoverage == driver.film.coverage }
+                ?? true
+        }
+    }
+}
