@@ -11,11 +11,11 @@ struct LabFrame: Hashable, Sendable {
     var seed: Int
 
     /// Six to ten seconds on the two processors of the smallest machine that runs the tests.
-    static let long = LabFrame(size: "640x480", samplesPerPixel: 96, seed: 3)
+    static let long = LabFrame(size: "640x480", samplesPerPixel: 32, seed: 3)
     /// About a second there.
-    static let short = LabFrame(size: "320x240", samplesPerPixel: 48, seed: 11)
+    static let short = LabFrame(size: "320x240", samplesPerPixel: 24, seed: 11)
     /// Like ``short``, of other samples.
-    static let other = LabFrame(size: "320x240", samplesPerPixel: 48, seed: 12)
+    static let other = LabFrame(size: "320x240", samplesPerPixel: 24, seed: 12)
 
     /// The arguments of a rendering into `folder`.
     func arguments(in folder: String, label: String) -> [String] {

@@ -38,8 +38,8 @@ final class LabHost: Sendable {
     func prepareFolder() throws {
         try FileManager.default.createDirectory(
             atPath: folder + "/services", withIntermediateDirectories: true)
-        if let percent = plan.processorPercent, let shares = ProcessorShares.hierarchy {
-            let file = try shares.makeGroup(namespace, percent: percent)
+        if let shares = ProcessorShares.hierarchy {
+            let file = try shares.makeGroup(namespace, percent: plan.processorPercent)
             groupFile.withLock { $0 = file }
         }
         try Self.busConfiguration(socket: folder + "/bus")

@@ -27,14 +27,16 @@ struct ProcessorShares: Sendable {
             : nil
     }
 
-    /// Makes a group.
-    /// - Parameter percent: of one processor.
+    /// Makes a group. Even without a limit its processes share the machine as one host: a
+    /// daemon's low priority counts only among them, not against whatever else runs here.
+    /// - Parameter percent: of one processor; nil for no limit.
     /// - Returns: the file to which a process writes its id to join.
     /// - Throws: when the group can't be made or limited.
-    func makeGroup(_ name: String, percent: Int) throws -> String {
+    func makeGroup(_ name: String, percent: Int?) throws -> String {
         let group = "\(folder)/\(name)"
         try FileManager.default.createDirectory(
             atPath: group, withIntermediateDirectories: false)
+        guard let percent else { return "\(group)/cgroup.procs" }
         let period = 20_000
         let quota = period * percent / 100
         switch version {
