@@ -1,5 +1,5 @@
 // One node of the mesh: its membership, and its part in every frame, composed into one machine
-// without clock, socket or thread (DESIGN §3). The runtime drives it with real ones, the
+// without clock, socket or thread (docs/ARCHITECTURE.md). The runtime drives it with real ones, the
 // simulator with simulated ones. This file has its state and the entry points of the outside;
 // jobs, devices, streams, announcements and views are in its extensions.
 

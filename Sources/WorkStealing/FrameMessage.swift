@@ -9,7 +9,7 @@ public enum FrameMessage: Hashable, Sendable {
     /// To the root: this node has the scene, can render, and wants to take part.
     case admissionRequest(AdmissionRequest)
 
-    // Reduction rounds (DESIGN §7).
+    // Reduction rounds (docs/PROTOCOL.md §5).
     case start(RoundStart)
     case report(RoundReport)
     case plan(RoundPlan)
@@ -18,7 +18,7 @@ public enum FrameMessage: Hashable, Sendable {
     /// To the root: nothing left to render here, and no one to steal from.
     case exhausted(Exhausted)
 
-    // Stealing (DESIGN §6).
+    // Stealing (docs/PROTOCOL.md §4).
     case stealRequest(StealRequest)
     case stealGrant(StealGrant)
     case stealRefusal(StealRefusal)

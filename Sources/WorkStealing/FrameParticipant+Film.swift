@@ -1,5 +1,5 @@
-// The film of this node: sums that come down, and whole films that are fetched (DESIGN §5 and §7,
-// step 5).
+// The film of this node: sums that come down, and whole films that are fetched (docs/PROTOCOL.md
+// §3 and §5).
 
 public import MeshCore
 

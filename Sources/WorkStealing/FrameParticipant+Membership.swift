@@ -1,4 +1,4 @@
-// Terms, admission, dismissal and succession (DESIGN §7).
+// Terms, admission, dismissal and succession (docs/PROTOCOL.md §6).
 
 public import MeshCore
 

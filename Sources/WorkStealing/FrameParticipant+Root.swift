@@ -1,5 +1,5 @@
 // The root's part: it starts rounds, counts what nobody holds, adopts a larger film, plans, and
-// commits (DESIGN §7).
+// commits (docs/PROTOCOL.md §5).
 
 import MeshCore
 

@@ -1,5 +1,5 @@
 // A participant's part in rounds: it hears a start, applies the ledger, seals, reports, and
-// contributes what the plan names (DESIGN §7, steps 1 to 4).
+// contributes what the plan names (docs/PROTOCOL.md §5).
 
 public import MeshCore
 

@@ -1,4 +1,5 @@
-// Thief and victim (DESIGN §6), and the late units that an idle node renders a second time.
+// Thief and victim, and the late units that an idle node renders a second time
+// (docs/PROTOCOL.md §4).
 
 import MeshCore
 

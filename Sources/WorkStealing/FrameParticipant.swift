@@ -1,7 +1,7 @@
 // The protocol of one frame at one participant: it claims units, steals and gives, seals partial
 // films, takes part in reduction rounds, leads them when it is the root, and succeeds a root that
-// has fallen silent (DESIGN §6 and §7). Sans-I/O: messages, results and the time come in,
-// directives go out.
+// has fallen silent (docs/PROTOCOL.md §4 to §6). Sans-I/O: messages, results and the time come
+// in, directives go out.
 //
 // What makes it right is small: coverages only change by adding a unit that is lacking, adding
 // what is disjoint (checked), or being replaced whole. All else here saves work and makes sure of

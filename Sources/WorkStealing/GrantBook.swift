@@ -1,6 +1,6 @@
-// What is lent, and what was answered (DESIGN §6). A victim goes on claiming a grant until the
-// thief accepts or refuses it, repeats it in between, and takes it back in the end; a thief
-// answers a repeated grant as it did the first time. So no unit is ever between two owners.
+// What is lent, and what was answered (docs/PROTOCOL.md §4). A victim goes on claiming a grant
+// until the thief accepts or refuses it, repeats it in between, and takes it back in the end; a
+// thief answers a repeated grant as it did the first time. So no unit is ever between two owners.
 
 import MeshCore
 

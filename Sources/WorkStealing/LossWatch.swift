@@ -1,4 +1,4 @@
-// Finds the units that nobody holds any more (DESIGN §7, silence and loss): claims of the dead,
+// Finds the units that nobody holds any more (docs/PROTOCOL.md §5, loss): claims of the dead,
 // grants to them, partial films that went down with them.
 
 import MeshCore

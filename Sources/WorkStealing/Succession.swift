@@ -1,5 +1,5 @@
-// Who takes over when the root falls silent, and when (DESIGN §7): everybody may, one after the
-// other, so that no single death or cut link stops a frame.
+// Who takes over when the root falls silent, and when (docs/PROTOCOL.md §6): everybody may, one
+// after the other, so that no single death or cut link stops a frame.
 
 import MeshCore
 

@@ -1,6 +1,6 @@
-// The accumulated frame, or a part of it. A film tells the truth about itself (DESIGN.md §5): its
-// coverage is exactly what was added to it, and only three operations change it — add a unit it
-// lacks, add a film of disjoint coverage, be replaced whole.
+// The accumulated frame, or a part of it. A film tells the truth about itself (docs/PROTOCOL.md
+// §3): its coverage is exactly what was added to it, and only three operations change it: add a
+// unit it lacks, add a film of disjoint coverage, be replaced whole.
 
 public import MeshCore
 

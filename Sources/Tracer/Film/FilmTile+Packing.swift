@@ -10,7 +10,7 @@ public import MeshCore
 /// planes), then the differences, w bits each, lowest bits first, padded to a whole byte.
 extension FilmTile {
     /// Values in a block: few enough to follow the image, enough that its head of 2 to 11 bytes
-    /// costs little (DESIGN.md §5).
+    /// costs little (docs/PROTOCOL.md §3).
     static let packedBlock = 256
 
     /// The most bytes that a tile of so many pixels can take.

@@ -14,7 +14,7 @@ final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     /// Elements behind the end that may be read and written without meaning.
     private static var padding: Int { 64 }
     /// From here on a block asks for huge pages: a random access then rarely misses the TLB
-    /// (FACTS.md: 1.40 to 1.45 Msamples per CPU-second at a million triangles).
+    /// (docs/adr/0009: 1.40 to 1.45 Msamples per CPU-second at a million triangles).
     private static var hugeBytes: Int { 4 << 20 }
     private static var hugePageBytes: Int { 2 << 20 }
 

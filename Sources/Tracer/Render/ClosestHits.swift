@@ -32,7 +32,7 @@ struct ClosestHits {
     static var packetSize: Int { 20 * 16 }
 
     /// Camera rays: neighbours in a queue are neighbours in the image, so packets of sixteen with
-    /// Embree's coherent traversal are the fastest (FACTS.md).
+    /// Embree's coherent traversal are the fastest (docs/adr/0009).
     func traceCoherent(_ paths: PathQueue, count: Int, into hits: HitQueue) {
         // The packets' types are aligned beyond what Swift imports.
         let rays = OpaquePointer(packet)

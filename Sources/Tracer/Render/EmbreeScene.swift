@@ -35,8 +35,8 @@ final class EmbreeScene: @unchecked Sendable {
         positions: AlignedBuffer<Float>, indices: AlignedBuffer<UInt32>, baked: Int,
         shared: [Range<Int>], instances: [Instance], threads: Int
     ) throws(SceneError) {
-        // avx2 wherever there is more, so that processors agree (FACTS.md); huge pages halve the
-        // time of a build of a million triangles.
+        // avx2 wherever there is more, so that processors agree (docs/adr/0004); huge pages halve
+        // the time of a build of a million triangles.
         let configuration = "threads=\(max(1, threads)),max_isa=avx2,hugepages=1"
         guard let device = rtcNewDevice(configuration) else {
             throw .tooLarge("Embree did not start (error \(rtcGetDeviceError(nil).rawValue))")

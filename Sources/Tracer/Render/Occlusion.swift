@@ -11,7 +11,7 @@ struct Occlusion {
     let rays: UnsafeMutablePointer<RTCRay>
     let context: UnsafeMutablePointer<RTCIntersectContext>
 
-    /// Rays a call: Embree's streams were fastest at this length (FACTS.md).
+    /// Rays a call: Embree's streams were fastest at this length.
     static var batch: Int { 1_024 }
 
     /// Adds the radiance of each ray that meets nothing to its slot, in the queue's order.

@@ -26,7 +26,7 @@ public final class UnitRenderer {
     public private(set) var raysTraced: (closestHit: Int, shadow: Int) = (0, 0)
 
     /// Samples of a pixel that go through the stages together: more leave the cache, fewer leave
-    /// packets wide (FACTS.md: 64² tiles or 8 samples are 2–5 % slower).
+    /// packets wide (docs/adr/0009: 64² tiles or 8 samples are 2–5 % slower).
     static let samplesPerWave = 4
 
     /// - Parameters:
