@@ -40,7 +40,9 @@ proto:
 		--swift_opt=UseAccessLevelOnImports=true --swift_opt=Visibility=Internal mesh.proto
 
 bench: build
-	.build/$(CONFIGURATION)/meshd bench
+	python3 Examples/make-scene.py out/scene
+	.build/$(CONFIGURATION)/meshd bench out/scene/still-life.gltf \
+		--env out/scene/studio.hdr --size 960x540
 
 # Does not build: `make && sudo make install` works where only the user has Swift.
 PREFIX ?= /usr/local

@@ -1,7 +1,9 @@
 // The command `meshd`: its subcommands, and how it ends.
 
 import ArgumentParser
+import Foundation
 import MeshRuntime
+import Tracer
 
 @main
 struct Meshd: AsyncParsableCommand {
@@ -20,6 +22,14 @@ struct Meshd: AsyncParsableCommand {
             UpCommand.self, RenderCommand.self, NodesCommand.self, DevicesCommand.self,
             StatusCommand.self, BenchCommand.self,
         ])
+
+    static func main() async {
+        guard Processor.isSupported else {
+            Terminal.error("this processor has no AVX2, which meshd needs")
+            Foundation.exit(Outcome.failed.rawValue)
+        }
+        await main(nil)
+    }
 }
 
 /// How the program ends; the values are in the help.

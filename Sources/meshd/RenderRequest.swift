@@ -81,17 +81,8 @@ struct RenderRequest {
                 throw .unreadableFile(store.folder, reason: "\(error)")
             }
         }
-        let configuration = NodeConfiguration(
-            name: ProcessInfo.processInfo.hostName, listen: NodeAddress(0, 0, 0, 0, port: 0),
-            threads: threads, peers: peers, usesDiscovery: usesDiscovery)
-        let runtime: NodeRuntime
-        do {
-            // The node looks for others while the scene is built.
-            runtime = try await NodeRuntime(
-                configuration: configuration, state: state, logger: makeLogger("meshd"))
-        } catch {
-            throw failure(.failed, "cannot start: \(error)")
-        }
+        // The node looks for others while the scene is built.
+        let runtime = try await startNode(state, peers: peers, usesDiscovery: usesDiscovery)
         let prepared: PreparedJob
         do {
             prepared = try prepare(job, from: StoredFiles(job: job, store: store))
@@ -107,6 +98,30 @@ struct RenderRequest {
                 await runtime.stop()
                 if let temporary { try? FileManager.default.removeItem(atPath: temporary) }
             })
+    }
+
+    /// Starts a node on the usual port, which firewalls may let through, or on any other when
+    /// another node has that one.
+    private func startNode(
+        _ state: StateFolder, peers: [NodeAddress], usesDiscovery: Bool
+    ) async throws -> NodeRuntime {
+        var configuration = NodeConfiguration(
+            name: ProcessInfo.processInfo.hostName,
+            listen: NodeAddress(0, 0, 0, 0, port: MeshProtocol.defaultPort),
+            threads: threads, peers: peers, usesDiscovery: usesDiscovery)
+        do {
+            let logger = makeLogger("meshd")
+            do {
+                return try await NodeRuntime(
+                    configuration: configuration, state: state, logger: logger)
+            } catch let error as NetworkError where error.isAddressInUse {
+                configuration.listen = NodeAddress(0, 0, 0, 0, port: 0)
+                return try await NodeRuntime(
+                    configuration: configuration, state: state, logger: logger)
+            }
+        } catch {
+            throw failure(.failed, "cannot start: \(error)")
+        }
     }
 
     @EventLoop

@@ -3,3 +3,6 @@
 // prefetching and huge pages. Header-only, so that everything is inlined into the tracer.
 #include "CTracerGather.h"
 #include "CTracerQueues.h"
+
+/// Whether this processor has the instructions that the tracer is compiled for.
+int meshd_processor_has_avx2(void);

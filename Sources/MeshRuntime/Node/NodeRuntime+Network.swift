@@ -83,18 +83,35 @@ extension NodeRuntime {
             }
         case .contribution(let frame, let round, let sender):
             guard let driver = frames[frame] else { return stream.abort() }
+            count(stream, for: frame)
             driver.acceptContribution(round, from: sender, stream: stream)
         case .sum(let frame, let round, let ledger, let receivers):
             guard let driver = frames[frame] else { return stream.abort() }
+            count(stream, for: frame)
             driver.acceptSum(round, ledger: ledger, receivers: receivers, stream: stream)
         case .film(let frame):
             guard let driver = frames[frame] else {
                 stream.send(kind: StreamKind.absent, payload: [])
                 return stream.closeAfterFlush()
             }
+            count(stream, for: frame)
             driver.answerFilm(over: stream)
         case .file(let digest):
+            let user = frames.keys.sorted().first { frame in
+                frames[frame]?.prepared?.job.files.contains { $0.digest == "\(digest)" } ?? false
+            }
+            if let user { count(stream, for: user) }
             answerFile(digest, over: stream)
+        }
+    }
+
+    /// Counts a stream's bytes as a frame's, when it ends.
+    func count(_ stream: StreamConnection, for frame: FrameID) {
+        let listener = stream.onEnded
+        stream.onEnded = { [weak self, unowned stream] reason in
+            listener?(reason)
+            self?.counters[frame]?.bytesSent += stream.counters.bytesSent
+            self?.counters[frame]?.bytesReceived += stream.counters.bytesReceived
         }
     }
 
@@ -139,6 +156,11 @@ extension NodeRuntime: FrameDriverHost {
         guard let address = node.address(of: participant) else { return nil }
         let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
+        switch opening {
+        case .contribution(let frame, _, _), .sum(let frame, _, _, _), .film(let frame):
+            count(stream, for: frame)
+        case .control, .file: break
+        }
         return stream
     }
 

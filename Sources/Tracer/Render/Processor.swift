@@ -1,0 +1,10 @@
+// What the tracer needs of the processor it runs on.
+
+import CTracerSIMD
+
+/// The machine's processor, as far as the tracer cares.
+public enum Processor {
+    /// Whether it has the instructions that this program is compiled for. To be asked before
+    /// anything is rendered: without them a process ends at the first one.
+    public static var isSupported: Bool { meshd_processor_has_avx2() != 0 }
+}
