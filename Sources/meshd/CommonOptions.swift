@@ -49,7 +49,9 @@ struct PictureSize: ExpressibleByArgument {
 /// A log that goes to stderr; quiet unless something is wrong or `MESHD_LOG` names a level.
 func makeLogger(_ label: String, level: Logger.Level = .warning) -> Logger {
     var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
-    let named = ProcessInfo.processInfo.environment["MESHD_LOG"].flatMap { Logger.Level(rawValue: $0) }
+    let named = ProcessInfo.processInfo.environment["MESHD_LOG"].flatMap {
+        Logger.Level(rawValue: $0)
+    }
     logger.logLevel = named ?? level
     return logger
 }

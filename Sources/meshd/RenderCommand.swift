@@ -30,7 +30,8 @@ struct RenderCommand: AsyncParsableCommand {
     @Option(help: "Samples for each pixel.") var spp = 64
     @Option(help: "The camera's name. (default: the file's first)") var camera: String?
     @Option(
-        help: ArgumentHelp("Light from infinity, .hdr or .exr, equirectangular.", valueName: "file"))
+        help: ArgumentHelp("Light from infinity, .hdr or .exr, equirectangular.", valueName: "file")
+    )
     var env: String?
     @Option(help: "Scrambles the samples.") var seed: UInt32 = 0
     @Option(help: "Longest path: 1 is emitted light only, 2 adds direct light.") var maxDepth = 8

@@ -111,7 +111,8 @@ struct RenderReport {
         if statistics.nodes.count > 1 {
             let rows = statistics.nodes.map { node in
                 [
-                    "  " + node.name, String(format: "%5.1f %%", 100 * Double(node.samples) / total),
+                    "  " + node.name,
+                    String(format: "%5.1f %%", 100 * Double(node.samples) / total),
                     samplesText(node.samplesPerSecond) + "samples/s",
                     "\(node.units) units",
                 ]
@@ -119,7 +120,8 @@ struct RenderReport {
             Terminal.note(table(rows))
         }
         if statistics.nonFiniteSamples > 0 {
-            Terminal.note("\(statistics.nonFiniteSamples) samples were not finite and count as zero")
+            Terminal.note(
+                "\(statistics.nonFiniteSamples) samples were not finite and count as zero")
         }
         Terminal.note("wrote \(outputs.joined(separator: ", "))")
     }

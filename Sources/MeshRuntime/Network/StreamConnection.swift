@@ -59,6 +59,8 @@ public final class StreamConnection {
     private var output = OutputQueue()
     private var isWriting = false
     private var isBlocked = false
+    /// Whether `closeAfterFlush` was called before there was a connection to flush into.
+    private var closesWhenConnected = false
 
     init(preamble: StreamPreamble, limits: StreamLimits) {
         precondition(limits.queuedBytesLow <= limits.queuedBytesHigh)
@@ -82,7 +84,9 @@ public final class StreamConnection {
     public var isWritable: Bool { !isBlocked && isOpen }
 
     /// Whether frames are still taken.
-    public var isOpen: Bool { [.connecting, .greeting, .ready].contains(state) }
+    public var isOpen: Bool {
+        !closesWhenConnected && [.connecting, .greeting, .ready].contains(state)
+    }
 
     /// Queues a frame.
     /// - Parameter kind: the frame's kind, not zero.
@@ -249,12 +253,20 @@ public final class StreamConnection {
         output.append(contentsOf: greeting)
         watch()
         flush()
+        if closesWhenConnected { return linger(.closedHere) }
         if !isPaused, isOpen { startReading() }
     }
 
     /// Takes no more frames, sends what is queued, waits for the peer's end, and closes.
     public func closeAfterFlush() {
-        if state == .connecting { end(.closedHere) } else if isOpen { linger(.closedHere) }
+        guard isOpen else { return }
+        if state != .connecting {
+            linger(.closedHere)
+        } else if output.byteCount == 0 {
+            end(.closedHere)
+        } else {
+            closesWhenConnected = true
+        }
     }
 
     /// Closes at once; what is queued is lost.
