@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 program=${MESHD_PROGRAM:-.build/release/meshd}
 size=${SIZE:-960x540}
-samples=${SAMPLES:-48}
+samples=${SAMPLES:-64}
 out=out
 nodes=(swift steady gentle)
 threads=(2 1 1)
