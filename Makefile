@@ -25,7 +25,7 @@ demo: build
 test: setup
 	swift build $(SWIFT_FLAGS) --build-tests
 	MESHD_PROGRAM=$(CURDIR)/.build/$(CONFIGURATION)/meshd \
-		swift test $(SWIFT_FLAGS) --skip-build --no-parallel
+		timeout --foreground 2400 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
 lint:
 	swift format lint --strict --recursive $(SOURCES)

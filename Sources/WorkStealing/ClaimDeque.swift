@@ -49,16 +49,20 @@ struct ClaimDeque: Sendable {
 
     /// Gives a thief the upper part, in proportion to the two speeds.
     ///
-    /// When that part is less than one unit, one unit that was not stolen is given if the thief finishes it before the
-    /// victim would have finished everything; the last unit only goes to a faster node. So a slow
-    /// thief never holds the end of a frame back.
+    /// Of the first pass, too, a thief gets its part, so that all work for the first image.
+    ///
+    /// When the part is less than one unit, one unit that was not stolen is given if the thief
+    /// finishes it before the victim would have finished everything; the last unit only goes to a
+    /// faster node. So a slow thief never holds the end of a frame back.
     mutating func give(thiefSpeed: Double, victimSpeed: Double) -> IntervalSet {
         guard let last = units.ranges.last else { return IntervalSet() }
         let sum = thiefSpeed + victimSpeed
         let share = sum > 0 ? thiefSpeed / sum : 0.5
         let target = Int(share * Double(samples))
-        var count = weights.countAtUpperEnd(of: units, samples: target)
-        if count == 0 {
+        let early = takeFirstPass(share: share)
+        var count = weights.countAtUpperEnd(
+            of: units, samples: target - weights.samples(of: early))
+        if count == 0, early.isEmpty {
             guard !stolen.contains(last.upperBound - 1) else { return IntervalSet() }
             let unit = Double(
                 weights.samples(of: SampleRange(last.upperBound - 1, last.upperBound)))
@@ -72,7 +76,18 @@ struct ClaimDeque: Sendable {
         }
         let given = units.removeLast(count)
         samples = weights.samples(of: units)
-        return given
+        return given.union(early)
+    }
+
+    /// Takes a share of the first pass's units from its upper end.
+    private mutating func takeFirstPass(share: Double) -> IntervalSet {
+        guard let lowest = units.first, weights.firstPass.contains(lowest) else {
+            return IntervalSet()
+        }
+        var first = units.intersection(IntervalSet(weights.firstPass))
+        let taken = first.removeLast(Int(share * Double(first.count)))
+        units.subtract(taken)
+        return taken
     }
 
     func checkInvariants() {

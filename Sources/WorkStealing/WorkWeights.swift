@@ -28,6 +28,9 @@ struct WorkWeights: Sendable {
         areaBefore = areas
     }
 
+    /// The units of the first pass: with all of them there is a first image.
+    var firstPass: SampleRange { SampleRange(0, tiles) }
+
     /// The samples of all units below `unit`.
     private func samples(below unit: Int) -> Int {
         let (pass, tile) = unit.quotientAndRemainder(dividingBy: tiles)

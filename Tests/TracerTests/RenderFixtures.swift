@@ -95,8 +95,11 @@ enum RenderScene {
     }
 
     static func film(_ scene: SceneDescription, _ settings: FrameSettings) throws -> Film {
-        let space = try #require(settings.workSpace)
-        let prepared = try PreparedScene(scene, frame: settings, buildThreads: 1)
+        try film(PreparedScene(scene, frame: settings, buildThreads: 1))
+    }
+
+    static func film(_ prepared: PreparedScene) throws -> Film {
+        let space = try #require(prepared.settings.workSpace)
         let renderer = UnitRenderer(scene: prepared, workSpace: space)
         var film = Film(workSpace: space)
         for unit in 0..<space.count { try film.add(unit: unit, renderer.render(space.unit(unit))) }

@@ -33,6 +33,28 @@ struct RenderSceneTests {
         #expect(first.mean(.red) > 0.3)
     }
 
+    @Test("A scene prepared for one frame renders another as if prepared for it")
+    func reuse() throws {
+        var scene = RenderScene.make(
+            [RenderScene.sphere(smooth: true), RenderScene.quad(side: 6, z: -1)],
+            materials: [RenderScene.diffuse(0.7)], environment: 1)
+        var other = RenderScene.camera(distance: 3)
+        other.name = "other"
+        scene.cameras.append(other)
+        let first = try PreparedScene(
+            scene, frame: RenderScene.settings(side: 8, samples: 1), buildThreads: 1)
+        var settings = RenderScene.settings(side: 40, samples: 4)
+        settings.seed = 7
+        settings.maxDepth = 3
+        settings.cameraName = "other"
+        let reused = try RenderScene.film(try PreparedScene(first, frame: settings))
+        #expect(reused == (try RenderScene.film(scene, settings)))
+        settings.cameraName = nil
+        #expect(reused != (try RenderScene.film(scene, settings)))
+        settings.cameraName = "none"
+        #expect(throws: SceneError.self) { try PreparedScene(first, frame: settings) }
+    }
+
     @Test("A mirrored mesh shines where the original's front was")
     func mirroredEmitter() throws {
         var light = RenderScene.diffuse(0)

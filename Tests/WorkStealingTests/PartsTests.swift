@@ -53,9 +53,12 @@ private func space() throws -> WorkSpace {
         let share = Double(deque.weights.samples(of: given)) / Double(all)
         #expect(share > 0.72 && share <= 0.75)
         #expect(given.upperBound == space.count)
+        // Of the first pass too, for the first image.
+        let first = given.intersection(IntervalSet(space.units(ofPass: 0)))
+        #expect(first.count == space.grid.count * 3 / 4)
         #expect(deque.units.union(given) == IntervalSet(space.all))
-        let first = deque.takeFirst()
-        #expect(first == 0)
+        let lowest = deque.takeFirst()
+        #expect(lowest == 0)
         deque.checkInvariants()
     }
 

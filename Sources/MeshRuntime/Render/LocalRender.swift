@@ -39,8 +39,9 @@ public final class LocalRender {
         updates = AsyncStream(bufferingPolicy: RenderUpdate.buffering) { continuation = $0 }
         self.continuation = continuation
         for notice in prepared.notices { continuation?.yield(.notice(notice)) }
-        device = CPUDevice(threads: threads, niceness: niceness) { [weak self] result in
-            EventLoop.submit { self?.rendered(result) }
+        // The device keeps the render until it has ended: its user may hold the updates only.
+        device = CPUDevice(threads: threads, niceness: niceness) { result in
+            EventLoop.submit { self.rendered(result) }
         }
         ticker = LoopTimer { [weak self] in self?.tick() }
         ticker?.start(after: .milliseconds(500))

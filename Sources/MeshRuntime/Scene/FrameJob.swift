@@ -57,6 +57,11 @@ public struct FrameJob: Hashable, Sendable, Codable {
             seed: seed, cameraName: cameraName)
     }
 
+    /// Whether two jobs render the same files, whatever their settings.
+    func hasSameScene(as other: FrameJob) -> Bool {
+        main == other.main && environment == other.environment && files == other.files
+    }
+
     /// JSON.
     public func encoded() -> [UInt8] {
         let encoder = JSONEncoder()

@@ -2,6 +2,7 @@
 // own, since it may take seconds.
 
 import Dispatch
+import Synchronization
 public import MeshCore
 public import Tracer
 
@@ -24,13 +25,24 @@ public enum ScenePreparation {
         guard let workSpace = job.settings.workSpace else {
             throw .tooLarge("a frame of \(job.width)x\(job.height) pixels")
         }
+        // A scene is mostly rendered again: with another camera, another size, more samples.
+        if let last = latest.withLock({ $0 }), last.job.hasSameScene(as: job) {
+            return PreparedJob(
+                job: job, scene: try PreparedScene(last.scene, frame: job.settings),
+                workSpace: workSpace, notices: last.notices)
+        }
         let imported = try SceneImporter.load(
             main: job.main, environment: job.environment, from: files)
         let scene = try PreparedScene(
             imported.scene, frame: job.settings, buildThreads: buildThreads)
-        return PreparedJob(
+        let prepared = PreparedJob(
             job: job, scene: scene, workSpace: workSpace, notices: imported.notices)
+        latest.withLock { $0 = prepared }
+        return prepared
     }
+
+    /// The scene that was prepared last.
+    private static let latest = Mutex<PreparedJob?>(nil)
 
     /// The same on another thread, with the result brought to the loop.
     @EventLoop

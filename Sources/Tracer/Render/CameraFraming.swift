@@ -5,7 +5,14 @@ extension PreparedScene {
     /// with a vertical field of view of 40°.
     /// - Parameter aspect: width over height of the image.
     public static func frameCamera(for scene: SceneDescription, aspect: Float) -> Camera {
-        let bounds = scene.bounds ?? (SIMD3(repeating: -1), SIMD3(repeating: 1))
+        frameCamera(for: scene.bounds, aspect: aspect)
+    }
+
+    /// The same for the box around a scene, nil when it is empty.
+    static func frameCamera(
+        for box: (lower: SIMD3<Float>, upper: SIMD3<Float>)?, aspect: Float
+    ) -> Camera {
+        let bounds = box ?? (SIMD3(repeating: -1), SIMD3(repeating: 1))
         let center = (bounds.lower + bounds.upper) * 0.5
         let radius = max(length3(bounds.upper - bounds.lower) * 0.5, 1e-3)
         let field: Float = 40 * .pi / 180

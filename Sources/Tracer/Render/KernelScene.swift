@@ -20,9 +20,10 @@ struct KernelScene: @unchecked Sendable {
     let emissiveTextures: UnsafePointer<Float>?
     let specularAlbedo: SpecularAlbedo
     let features: SceneFeatures
-    let camera: CameraFrame
-    let maxDepth: Int
-    let seed: UInt32
+    // What a frame decides, not the scene.
+    var camera: CameraFrame
+    var maxDepth: Int
+    var seed: UInt32
     /// Something shines: otherwise no shadow ray is worth its time.
     let hasLights: Bool
     /// The last ray of a path is answered by a test against the emitters and a shadow ray.

@@ -10,6 +10,9 @@ public final class PreparedScene: Sendable {
 
     let geometry: SceneGeometry
     let kernel: KernelScene
+    /// What other frames of the scene choose their cameras from.
+    private let cameras: [Camera]
+    private let bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)?
     private let materials: AlignedBuffer<Float>
     private let textures: TextureSet
     private let environment: EnvironmentLight?
@@ -28,11 +31,10 @@ public final class PreparedScene: Sendable {
     public init(
         _ scene: SceneDescription, frame: FrameSettings, buildThreads: Int
     ) throws(SceneError) {
-        guard frame.width > 0, frame.height > 0, frame.maxDepth > 0 else {
-            throw .malformed(file: "frame", reason: "a size or depth of zero")
-        }
         settings = frame
-        let camera = try Self.camera(of: scene, frame: frame)
+        cameras = scene.cameras
+        bounds = scene.bounds
+        let camera = try Self.camera(of: cameras, bounds: bounds, frame: frame)
         geometry = try SceneGeometry(scene, buildThreads: buildThreads)
         triangleCount = geometry.records.count
         textures = try TextureSet(images: scene.images)
@@ -44,7 +46,7 @@ public final class PreparedScene: Sendable {
         lights = LightTable(
             triangles: emitters.triangles, punctual: scene.lights,
             environment: isBright ? environment : nil,
-            sceneRadius: scene.bounds.map { length3($0.upper - $0.lower) * 0.5 } ?? 1)
+            sceneRadius: bounds.map { length3($0.upper - $0.lower) * 0.5 } ?? 1)
         let view = lights.view
         materials = Self.materialTable(scene, textures) { material in
             guard let light = emitters.firstOfMaterial[material] else { return 0 }
@@ -74,17 +76,42 @@ public final class PreparedScene: Sendable {
                 && emissiveTextures == nil && !features.hasTransparency)
     }
 
+    /// The same scene for another frame: shares everything, and takes no time.
+    /// - Throws: `SceneError.notFound` for a camera that the scene doesn't have.
+    public init(_ other: PreparedScene, frame: FrameSettings) throws(SceneError) {
+        settings = frame
+        let camera = try Self.camera(of: other.cameras, bounds: other.bounds, frame: frame)
+        triangleCount = other.triangleCount
+        geometry = other.geometry
+        cameras = other.cameras
+        bounds = other.bounds
+        materials = other.materials
+        textures = other.textures
+        environment = other.environment
+        lights = other.lights
+        emissiveTextures = other.emissiveTextures
+        var kernel = other.kernel
+        kernel.camera = CameraFrame(camera, width: frame.width, height: frame.height)
+        kernel.maxDepth = frame.maxDepth
+        kernel.seed = frame.seed
+        self.kernel = kernel
+    }
+
     private static func camera(
-        of scene: SceneDescription, frame: FrameSettings
+        of cameras: [Camera], bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)?,
+        frame: FrameSettings
     ) throws(SceneError) -> Camera {
+        guard frame.width > 0, frame.height > 0, frame.maxDepth > 0 else {
+            throw .malformed(file: "frame", reason: "a size or depth of zero")
+        }
         if let name = frame.cameraName {
-            if let camera = scene.cameras.first(where: { $0.name == name }) { return camera }
-            let names = scene.cameras.map { "'\($0.name)'" }.joined(separator: ", ")
+            if let camera = cameras.first(where: { $0.name == name }) { return camera }
+            let names = cameras.map { "'\($0.name)'" }.joined(separator: ", ")
             let there = names.isEmpty ? "it has none" : "it has \(names)"
             throw .notFound("the scene has no camera '\(name)'; \(there)")
         }
-        if let first = scene.cameras.first { return first }
-        return frameCamera(for: scene, aspect: Float(frame.width) / Float(frame.height))
+        if let first = cameras.first { return first }
+        return frameCamera(for: bounds, aspect: Float(frame.width) / Float(frame.height))
     }
 
     /// Rows of ``MaterialRow``; `lightDensity` gives the density of light sampling on a
