@@ -33,9 +33,10 @@ public final class PreparedScene: Sendable {
     ) throws(SceneError) {
         settings = frame
         cameras = scene.cameras
+        // Checks the indices, which the bounds rely on.
+        geometry = try SceneGeometry(scene, buildThreads: buildThreads)
         bounds = scene.bounds
         let camera = try Self.camera(of: cameras, bounds: bounds, frame: frame)
-        geometry = try SceneGeometry(scene, buildThreads: buildThreads)
         triangleCount = geometry.records.count
         textures = try TextureSet(images: scene.images)
         environment = try scene.environment.map { source throws(SceneError) in
