@@ -11,7 +11,7 @@ public enum MeshMessage: Hashable, Sendable {
     case frame(FrameID, FrameMessage)
     /// To a node that announces the frame: what is the job?
     case jobRequest(FrameID)
-    /// Answers a request.
+    /// Answers a request, or tells of a frame that the sender has just originated.
     case jobOffer(FrameID, JobDescription)
     /// Answers a request: not known here, ask somebody else.
     case jobUnknown(FrameID)

@@ -25,7 +25,21 @@ extension MeshNode {
             originating: frame, workSpace: space, identity: identity,
             configuration: configuration.frame, seed: random.next(), at: now)
         insert(record)
+        offer(job, of: frame)
         return frame
+    }
+
+    /// Tells members of a new frame with its job, instead of by an announcement that they answer
+    /// with a request: the first picture waits for their help. Members beyond the bound, and
+    /// those that this misses, learn of the frame by gossip.
+    private mutating func offer(_ job: JobDescription, of frame: FrameID) {
+        guard job.payload.count <= configuration.offeredPayloadMax else { return }
+        var others = membership.members
+            .filter { $0.status.isPresent && $0.participant != identity }.map(\.participant)
+        random.shuffle(&others)
+        for other in others.prefix(configuration.offersMax) {
+            send(.jobOffer(frame, job), to: other)
+        }
     }
 
     /// Ends a frame, its own or another's, whatever its state.
@@ -98,6 +112,7 @@ extension MeshNode {
     }
 
     mutating func takeJob(_ job: JobDescription, of frame: FrameID, from sender: ParticipantID) {
+        learnOffered(frame, by: sender)
         guard let index = index(of: frame), records[index].stage == .wantsJob else { return }
         guard job.isValid, let space = job.workSpace else {
             decline(at: index, reason: "its job is out of bounds")
@@ -111,6 +126,15 @@ extension MeshNode {
         records[index].deadline = .distantFuture
         pursue(at: index)
         noteAnnouncementChange()
+    }
+
+    /// Opens a record for a frame that its originator offers before it is announced. A frame's
+    /// originator has its scene.
+    private mutating func learnOffered(_ frame: FrameID, by sender: ParticipantID) {
+        guard sender == frame.originator, address(of: sender) != nil, tombstones[frame] == nil,
+            index(of: frame) == nil, let index = learn(frame)
+        else { return }
+        records[index].setAnnouncer(sender, .init(hasScene: true, isComplete: false))
     }
 
     /// An announcer turns out not to have the job: it restarted, or is forgetting the frame.

@@ -106,8 +106,8 @@ extension MeshNode {
         pursue(at: index)
     }
 
-    /// Opens a record for a frame that a member announces; nil when there is no room.
-    private mutating func learn(_ frame: FrameID) -> Int? {
+    /// Opens a record for a frame that a member announces or offers; nil when there is no room.
+    mutating func learn(_ frame: FrameID) -> Int? {
         guard configuration.acceptsWork, !isLeaving, frame.originator != identity else {
             return nil
         }

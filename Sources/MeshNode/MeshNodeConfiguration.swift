@@ -27,6 +27,11 @@ public struct MeshNodeConfiguration: Hashable, Sendable {
     /// A frame's end is announced for this long; who asks later is told directly.
     public var tombstoneAnnouncement: Duration = .seconds(30)
 
+    /// The most members that are told directly of a frame as it is submitted, chosen at random;
+    /// gossip tells all.
+    public var offersMax = 64
+    /// A larger payload is sent to those only who ask for it, bytes.
+    public var offeredPayloadMax = 64 << 10
     /// The wait for a job after asking an announcer for it; then the next is asked. Doubles with
     /// each attempt up to `jobRequestTimeoutMax`: a large job on a slow link takes its time.
     public var jobRequestTimeout: Duration = .seconds(1)

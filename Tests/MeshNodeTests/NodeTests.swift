@@ -75,6 +75,40 @@ struct SmallMesh {
 struct NodeTests {
     let job = JobDescription(width: 128, height: 128, samplesPerPixel: 8, payload: [4, 2])
 
+    @Test("Members prepare a submitted frame with the originator's own first words, without gossip")
+    func offeredAtOnce() throws {
+        var mesh = SmallMesh(count: 4)
+        mesh.run(seconds: 3)
+        let frame = mesh.nodes[2].submit(job, at: mesh.now)
+        mesh.settle()
+        for index in [0, 1, 3] {
+            let sources = mesh.directives[index].compactMap { directive in
+                if case .prepareScene(frame, job, let sources) = directive { sources } else { nil }
+            }
+            #expect(sources.map { $0.map(\.participant) } == [[mesh.nodes[2].identity]])
+        }
+    }
+
+    @Test("An offer counts only from the frame's originator, and not after the frame has ended")
+    func unaskedOffers() throws {
+        var mesh = SmallMesh(count: 3)
+        mesh.run(seconds: 3)
+        let forged = FrameID(originator: mesh.nodes[2].identity, number: 7)
+        mesh.nodes[0].receive(
+            .jobOffer(forged, job), from: mesh.nodes[1].identity, at: mesh.now)
+        let stranger = ParticipantID(node: NodeID(77), boot: 1)
+        mesh.nodes[0].receive(
+            .jobOffer(FrameID(originator: stranger, number: 1), job), from: stranger, at: mesh.now)
+        #expect(mesh.nodes[0].frames.isEmpty)
+
+        let frame = mesh.nodes[2].submit(job, at: mesh.now)
+        mesh.settle()
+        mesh.nodes[2].cancel(frame, at: mesh.now)
+        mesh.run(seconds: 2)
+        mesh.nodes[0].receive(.jobOffer(frame, job), from: mesh.nodes[2].identity, at: mesh.now)
+        #expect(mesh.nodes[0].frames.isEmpty)
+    }
+
     @Test("Two frames share the devices by samples, whenever the second comes")
     func fairness() throws {
         var node = MeshNode(
