@@ -36,7 +36,7 @@ public final class PreparedScene: Sendable {
         // Checks the indices, which the bounds rely on.
         geometry = try SceneGeometry(scene, buildThreads: buildThreads)
         bounds = scene.bounds
-        let camera = try Self.camera(of: cameras, bounds: bounds, frame: frame)
+        let camera = try Self.cameraFrame(of: cameras, bounds: bounds, frame: frame)
         triangleCount = geometry.records.count
         textures = try TextureSet(images: scene.images)
         environment = try scene.environment.map { source throws(SceneError) in
@@ -73,7 +73,7 @@ public final class PreparedScene: Sendable {
             materials: UnsafePointer(materials.base), textures: textures.view, lights: view,
             emissiveTextures: emissiveTextures.map { UnsafePointer($0.base) },
             specularAlbedo: .shared, features: features,
-            camera: CameraFrame(camera, width: frame.width, height: frame.height),
+            camera: camera,
             maxDepth: frame.maxDepth, seed: frame.seed, hasLights: !lights.isEmpty,
             testsEmitters: emitters.triangles.count <= KernelScene.testedEmittersMax
                 && emissiveTextures == nil && !features.hasTransparency)
@@ -83,7 +83,7 @@ public final class PreparedScene: Sendable {
     /// - Throws: `SceneError.notFound` for a camera that the scene doesn't have.
     public init(_ other: PreparedScene, frame: FrameSettings) throws(SceneError) {
         settings = frame
-        let camera = try Self.camera(of: other.cameras, bounds: other.bounds, frame: frame)
+        let camera = try Self.cameraFrame(of: other.cameras, bounds: other.bounds, frame: frame)
         triangleCount = other.triangleCount
         geometry = other.geometry
         cameras = other.cameras
@@ -94,10 +94,23 @@ public final class PreparedScene: Sendable {
         lights = other.lights
         emissiveTextures = other.emissiveTextures
         var kernel = other.kernel
-        kernel.camera = CameraFrame(camera, width: frame.width, height: frame.height)
+        kernel.camera = camera
         kernel.maxDepth = frame.maxDepth
         kernel.seed = frame.seed
         self.kernel = kernel
+    }
+
+    private static func cameraFrame(
+        of cameras: [Camera], bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)?,
+        frame: FrameSettings
+    ) throws(SceneError) -> CameraFrame {
+        let camera = try camera(of: cameras, bounds: bounds, frame: frame)
+        let made = CameraFrame(camera, width: frame.width, height: frame.height)
+        guard made.isUsable else {
+            throw .tooLarge(
+                "the camera '\(printable(camera.name))' sees or stands too far away")
+        }
+        return made
     }
 
     /// So many cameras a message names.
