@@ -64,7 +64,8 @@ struct FetchCommand: AsyncParsableCommand {
         }
         let rendering = Rendering(
             updates: updates, cancel: { await client.cancel() }, end: { await client.close() })
-        let report = RenderReport(output: output, scene: job.main, settings: job.settings)
+        let report = RenderReport(
+            output: output, scene: job.main, settings: job.settings, isFetched: true)
         try await report.run(rendering, interruption)
     }
 }

@@ -9,8 +9,9 @@ struct ProgressLines {
     private var lastPercent = 0
     /// In a log a line follows another with each percent, but not sooner than this, seconds…
     private static let intervalMin = 2.0
-    /// … and not later than this.
-    private static let intervalMax = 60.0
+    /// … and not later than this share of the frame's age, within these bounds, seconds.
+    private static let intervalPerAge = 0.5
+    private static let intervalBounds = 5.0...60.0
 
     mutating func show(_ progress: RenderProgress) {
         if Terminal.isInteractive {
@@ -26,7 +27,11 @@ struct ProgressLines {
         guard let lastAt else { return true }
         let silence = progress.elapsedSeconds - lastAt
         let isFurther = Int(100 * Self.share(progress)) > lastPercent
-        return silence >= Self.intervalMax || silence >= Self.intervalMin && isFurther
+        let bounds = Self.intervalBounds
+        let patience = min(
+            bounds.upperBound,
+            max(bounds.lowerBound, progress.elapsedSeconds * Self.intervalPerAge))
+        return silence >= patience || silence >= Self.intervalMin && isFurther
     }
 
     /// Below one until the film is complete: what is rendered may still be on its way, or lost.
@@ -40,8 +45,8 @@ struct ProgressLines {
         if progress.samplesPerSecond > 0 {
             line += "  \(samplesText(progress.samplesPerSecond)) samples/s"
         }
-        line += "  after \(durationText(progress.elapsedSeconds))"
         if let rest = progress.remainingSeconds { line += "  ETA \(durationText(rest))" }
+        line += "  after \(durationText(progress.elapsedSeconds))"
         if progress.nodes.count > 1 {
             let total = Double(max(1, progress.nodes.reduce(0) { $0 + $1.samples }))
             let shares = progress.nodes.map {

@@ -10,6 +10,7 @@ struct RenderReport {
     private let output: OutputOptions
     private let settings: FrameSettings
     private let scene: String
+    private let isFetched: Bool
     private let writer: PictureWriter
     private var pictures: Task<Void, Never>?
     private var lines = ProgressLines()
@@ -17,7 +18,11 @@ struct RenderReport {
     /// The share of the frame in the last picture that was begun to be written.
     private var shareWritten: Double?
 
-    init(output: OutputOptions, scene: String, settings: FrameSettings) {
+    /// - Parameter isFetched: others rendered the frame; its times are those of the fetching.
+    init(
+        output: OutputOptions, scene: String, settings: FrameSettings, isFetched: Bool = false
+    ) {
+        self.isFetched = isFetched
         self.output = output
         self.scene = scene
         self.settings = settings
@@ -127,29 +132,31 @@ struct RenderReport {
     }
 
     private func attributes(_ statistics: RenderStatistics) -> [PictureAttribute] {
-        [
+        var attributes = [
             PictureAttribute("software", .string("meshd \(MeshProtocol.programVersion)")),
             PictureAttribute("meshd/scene", .string(scene)),
             PictureAttribute("meshd/samplesPerPixel", .int(settings.samplesPerPixel)),
             PictureAttribute("meshd/complete", .string(statistics.complete ? "yes" : "no")),
             PictureAttribute("meshd/seconds", .double(statistics.wallSeconds)),
             PictureAttribute("meshd/filmHash", .string(statistics.filmHash)),
-            PictureAttribute(
-                "meshd/nodes",
-                .string(
-                    statistics.nodes.map { "\($0.name)=\($0.samples)" }.joined(separator: ","))),
         ]
+        // The node that gives a frame may have rendered nothing of it; PNG knows no empty texts.
+        if !statistics.nodes.isEmpty {
+            let shares = statistics.nodes.map { "\($0.name)=\($0.samples)" }
+            attributes.append(
+                PictureAttribute("meshd/nodes", .string(shares.joined(separator: ","))))
+        }
+        return attributes
     }
 
     private func summarise(_ film: Film, _ statistics: RenderStatistics) {
-        if !Terminal.isInteractive {
-            Terminal.note("100.0 %  after \(durationText(statistics.wallSeconds))")
-        }
         let total = Double(max(1, statistics.nodes.reduce(0) { $0 + $1.samples }))
+        let rate = Double(film.sampleCount) / max(1e-3, statistics.wallSeconds)
+        let end = String(format: "%.1f s", statistics.wallSeconds)
         Terminal.note(
-            String(
-                format: "done in %.1f s, %@ samples/s", statistics.wallSeconds,
-                samplesText(Double(film.sampleCount) / max(1e-3, statistics.wallSeconds))))
+            (Terminal.isInteractive ? "" : "100.0 %  ")
+                + (isFetched
+                    ? "fetched in \(end)" : "done in \(end), \(samplesText(rate)) samples/s"))
         if statistics.nodes.count > 1 {
             let rows = statistics.nodes.map { node in
                 [

@@ -19,7 +19,7 @@ struct FetchTests {
         var completeAt: [String]
     }
 
-    private static let frame = ["render", "room.glb", "--size", "320x240", "--spp", "256"]
+    private static let frame = ["render", "room.glb", "--size", "320x240", "--spp", "128"]
 
     private static func startNode(
         _ name: String, in place: Workplace, peer: String? = nil
