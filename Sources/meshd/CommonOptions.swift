@@ -64,10 +64,15 @@ struct PictureSize: ExpressibleByArgument {
 /// A log that goes to stderr; quiet unless something is wrong or `MESHD_LOG` names a level.
 func makeLogger(_ label: String, level: Logger.Level = .warning) -> Logger {
     var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
-    let named = ProcessInfo.processInfo.environment["MESHD_LOG"].flatMap {
-        Logger.Level(rawValue: $0)
+    logger.logLevel = level
+    if let name = ProcessInfo.processInfo.environment["MESHD_LOG"], !name.isEmpty {
+        if let named = Logger.Level(rawValue: name) {
+            logger.logLevel = named
+        } else {
+            let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            Terminal.error("MESHD_LOG is '\(name)', which is none of \(names)")
+        }
     }
-    logger.logLevel = named ?? level
     return logger
 }
 

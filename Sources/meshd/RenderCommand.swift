@@ -71,7 +71,9 @@ struct RenderCommand: AsyncParsableCommand {
         let request = RenderRequest(
             scene: scene, environment: env, settings: settings,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-            requested: requested)
+            requested: requested,
+            nodeOptions: (threads == nil ? [] : ["--threads"])
+                + (peers.isEmpty ? [] : ["--peer"]) + (withoutDiscovery ? ["--no-mdns"] : []))
         let rendering: Rendering
         if local {
             rendering = try await request.renderLocally()

@@ -24,6 +24,8 @@ struct RenderRequest {
     let settings: FrameSettings
     let threads: Int
     let requested: Instant
+    /// The options given that are for a node of this process, and not for a daemon.
+    let nodeOptions: [String]
 
     func renderLocally() async throws -> Rendering {
         // Nothing goes through a store: the files are read where they are.
@@ -40,7 +42,12 @@ struct RenderRequest {
         state: String, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool
     ) async throws -> Rendering {
         do {
-            return try await render(with: try await ControlClient.connect(state: state))
+            let client = try await ControlClient.connect(state: state)
+            if !isQuiet, !nodeOptions.isEmpty {
+                Terminal.note(
+                    "the daemon renders: \(nodeOptions.joined(separator: ", ")) without effect")
+            }
+            return try await render(with: client)
         } catch ControlError.noDaemon {
             // Then this process is the node.
         } catch let error as ControlError {
