@@ -33,7 +33,8 @@ public final class DatagramSocket {
     public static let payloadBytesMax = 65_507
     /// Asked of the system for packets that wait while the loop is busy; it may grant less.
     public static let receiveBufferBytes: Int32 = 1 << 20
-    /// The most words of the network that are read at once; the rest is read in the next turn.
+    /// The most words of the network that are read at once, and the most addresses told of in a
+    /// turn; the rest is read in the next one.
     private static let networkErrorsAtOnce = 256
 
     /// The address that the socket is bound to, with the port that the system chose.
@@ -49,6 +50,8 @@ public final class DatagramSocket {
 
     private var handle: LoopHandle?
     private var descriptor: uv_os_fd_t = -1
+    /// Addresses that have refused and were not told of yet.
+    private var refusals: [NodeAddress] = []
     private var reportedErrors: Set<NetworkError> = []
 
     /// Binds a socket; port zero lets the system choose one.
@@ -130,11 +133,22 @@ public final class DatagramSocket {
             let address = withUnsafePointer(to: receiver) {
                 NodeAddress(UnsafeRawPointer($0).assumingMemoryBound(to: sockaddr.self))
             }
-            guard found == 1, let address else { continue }
-            EventLoop.nextTurn { [weak self] in self?.onRefused?(address) }
+            if found == 1, let address { noteRefusal(by: address) }
         }
         counters.networkErrors += count
         return count
+    }
+
+    /// Tells of an address in the next turn, once however often it refuses until then.
+    private func noteRefusal(by address: NodeAddress) {
+        guard refusals.count < Self.networkErrorsAtOnce, !refusals.contains(address) else { return }
+        refusals.append(address)
+        guard refusals.count == 1 else { return }
+        EventLoop.nextTurn {
+            let told = self.refusals
+            self.refusals = []
+            for address in told { self.onRefused?(address) }
+        }
     }
 
     /// Closes the socket; no callback comes afterwards.
