@@ -22,6 +22,7 @@ extension MeshNode {
         guard isUrgent(current) || (isTurn && current != announced) || force else {
             // Small changes, and the turn of frames that found no room, wait.
             if current != announced { announcementDeadline = turn }
+            expireAnnouncedTombstones()
             return
         }
         let whole = current
