@@ -20,11 +20,15 @@ struct UnitTallies: Sendable {
         for _ in 0..<workSpace.count { sums.append(sums[sums.count - 1] &+ random.next()) }
         self.sums = sums
         let raw = (0..<workSpace.grid.count).map { _ in
-            // exp(σ·z) with z from a sum of twelve uniforms: normal enough, and without libm.
-            Self.exponential(costSigma * ((0..<12).reduce(-6.0) { z, _ in z + random.unit() }))
+            Self.lognormal(costSigma, using: &random)
         }
         let mean = raw.reduce(0, +) / Double(raw.count)
         tileCosts = raw.map { $0 / mean }
+    }
+
+    /// exp(σ·z) with z from a sum of twelve uniforms: normal enough, and without libm.
+    static func lognormal(_ sigma: Double, using random: inout RandomNumbers) -> Double {
+        exponential(sigma * (0..<12).reduce(-6.0) { z, _ in z + random.unit() })
     }
 
     /// e to the x, the same on every machine.
