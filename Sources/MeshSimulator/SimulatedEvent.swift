@@ -56,4 +56,14 @@ enum LocalEvent: Sendable {
     case fetchStalls(FrameID, fetch: Int)
     /// The network says that nobody listens at the address.
     case refused(NodeAddress)
+
+    // Policies other than stealing.
+    /// Somebody asks for work.
+    case workAsked(FrameID, by: ParticipantID)
+    /// Nothing was to be had.
+    case workRefused(FrameID)
+    /// A request has gone unanswered for long.
+    case askAgain(FrameID)
+    /// Is everybody here, so that the frame can be split?
+    case splitDue(FrameID)
 }

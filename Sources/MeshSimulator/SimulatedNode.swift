@@ -49,6 +49,8 @@ final class SimulatedProcess {
     var wantsUnits = false
     /// Attempts to fetch a film so far.
     var fetches = 0
+    /// By frame: when a request for work counts as unanswered. Only looked up.
+    var asksUntil: [FrameID: Instant] = [:]
 
     init(identity: ParticipantID, node: MeshNode, clockOffset: Duration, speeds: [Double]) {
         self.identity = identity

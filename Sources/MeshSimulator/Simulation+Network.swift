@@ -12,7 +12,7 @@ extension Simulation {
         cuts.contains { $0.blocks(from: from, to: to) }
     }
 
-    private mutating func latency() -> Duration {
+    mutating func latency() -> Duration {
         let jitter = configuration.network.jitter.seconds
         // The exponential distribution's inverse, −ln(1 − u), as a sum that needs no libm.
         let u = random.unit()
@@ -25,7 +25,7 @@ extension Simulation {
         return configuration.network.latency + Duration(seconds: jitter * sum)
     }
 
-    private mutating func count(_ kind: TrafficKind, _ bytes: Int, from: Int, to: Int?) {
+    mutating func count(_ kind: TrafficKind, _ bytes: Int, from: Int, to: Int?) {
         nodes[from].figures.sent[kind].count(bytes)
         if let to { nodes[to].figures.received[kind].count(bytes) }
     }

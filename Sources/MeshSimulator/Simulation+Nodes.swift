@@ -37,7 +37,10 @@ extension Simulation {
             if nodes[index].process?.timer == now {
                 nodes[index].process?.timer = .distantFuture
             }
-            if report.steps % 64 == 0 { nodes[index].process?.node.checkInvariants() }
+            // It takes time linear in the members: not more often in a large mesh for each node.
+            if report.steps % (64 + nodes.count) == 0 {
+                nodes[index].process?.node.checkInvariants()
+            }
             nodes[index].process?.node.tick(at: local)
         case .deviceDone(let device, let task):
             finishUnit(device: device, task: task, at: index)
@@ -54,6 +57,14 @@ extension Simulation {
             }
         case .refused(let address):
             nodes[index].process?.node.connectionRefused(by: address, at: local)
+        case .workAsked(let frame, let thief):
+            giveWork(of: frame, to: thief, at: index)
+        case .workRefused(let frame):
+            noteRefusedWork(of: frame, at: index)
+        case .askAgain:
+            nodes[index].process?.wantsUnits = true
+        case .splitDue(let frame):
+            splitWhenReady(frame, at: index)
         }
     }
 
@@ -93,7 +104,12 @@ extension Simulation {
         case .frame(let frame, .roundAbandoned(let round, _)):
             report.roundsAbandoned += 1
             timeline?.endRound(round, of: frame, units: 0, isCommitted: false, at: now)
-        case .frame(_, .lost(let units)): report.unitsLost += units.count
+        case .frame(let frame, .lost(let units)):
+            report.unitsLost += units.count
+            if configuration.policy.isStatic {
+                let event = LocalEvent.splitDue(frame)
+                queue.add(.local(node: index, boot: nodes[index].boot, event), at: now)
+            }
         default: break
         }
     }
@@ -174,9 +190,11 @@ extension Simulation {
             guard let job = job(of: next.frame) else { continue }
             nodes[index].process?.devices[device].unit = next
             nodes[index].process?.devices[device].beganAt = now
+            nodes[index].process?.asksUntil[next.frame] = nil
             nodes[index].process?.devices[device].rest = jobs[job].tallies.cost(of: next.unit)
             beginTask(device: device, of: index)
         }
+        askForWork(at: index)
         return true
     }
 

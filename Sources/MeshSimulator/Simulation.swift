@@ -3,6 +3,7 @@
 
 import MeshCore
 import MeshNode
+import WorkStealing
 
 /// One simulated run.
 ///
@@ -142,7 +143,7 @@ public struct Simulation: ~Copyable {
             identity: identity,
             node: MeshNode(
                 identity: identity, name: "node \(index)", address: nodes[index].address,
-                configuration: configuration.node, seed: random.next(), at: now + offset),
+                configuration: nodeConfiguration, seed: random.next(), at: now + offset),
             clockOffset: offset, speeds: nodes[index].speeds)
         process.node.setSpeed(samplesPerSecond: nodes[index].speeds.reduce(0, +))
         process.node.discovered(someAddresses(but: index), at: now + offset)
@@ -151,6 +152,13 @@ public struct Simulation: ~Copyable {
         log?("\(now) node \(index) starts as \(identity)")
         measureCapacity()
         drive(index)
+    }
+
+    /// Of every node: with other policies a thief that asks for nothing ahead never asks.
+    private var nodeConfiguration: MeshNodeConfiguration {
+        var node = configuration.node
+        if configuration.policy != .stealing { node.frame.stealAhead = .zero }
+        return node
     }
 
     /// What discovery finds: the addresses of some other nodes, started or not.
@@ -181,6 +189,7 @@ public struct Simulation: ~Copyable {
         jobs[number].capacityBefore = capacity
         nodes[index].process?.drivers[frame] = FilmKeeper()
         log?("\(now) node \(index) submits \(frame)")
+        if configuration.policy.isStatic { splitWhenReady(frame, at: index) }
         drive(index)
     }
 

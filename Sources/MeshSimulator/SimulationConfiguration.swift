@@ -30,6 +30,8 @@ public struct SimulationConfiguration: Sendable {
     public var patience: Duration = .seconds(120)
     /// The run fails after this many events a node: some machine does not come to rest.
     public var stepsPerNodeMax = 250_000
+    /// How units get to the nodes; other than stealing for comparison only.
+    public var policy = WorkPolicy.stealing
     /// Whether the run keeps a ``Timeline``.
     public var recordsTimeline = false
 

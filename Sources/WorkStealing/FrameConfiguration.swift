@@ -6,8 +6,8 @@
 public struct FrameConfiguration: Hashable, Sendable {
     // MARK: Rounds
 
-    /// The shortest time between the starts of two rounds that move pixels, and the time of the
-    /// first one: a first image soon.
+    /// The shortest time between the starts of two rounds that move pixels, once there is a first
+    /// image.
     public var roundIntervalMin: Duration = .milliseconds(100)
     /// The longest time between two rounds that move pixels: what a crash of every holder of a
     /// partial film can cost.
@@ -20,6 +20,11 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var roundCostFactor = 20.0
     /// `interval ≤ share × estimated rest of the frame`: the last contribution is small.
     public var roundRestShare = 0.4
+    /// The shortest time between two rounds that move pixels while somebody waits for them, for the
+    /// first image or for the last units: `this + participants × roundIntervalPerParticipant`, since
+    /// each of those gets a start and answers it.
+    public var roundIntervalHurried: Duration = .milliseconds(20)
+    public var roundIntervalPerParticipant: Duration = .microseconds(100)
     /// The longest time between two starts, for liveness and counting claims. Starts in between
     /// rounds of data only collect reports: `max(this, participants × heartbeatPerParticipant)`.
     public var heartbeatInterval: Duration = .seconds(1)

@@ -129,7 +129,8 @@ extension FrameParticipant {
         root.contributors = []
         let interval = RoundSchedule.interval(
             elapsed: now - beganAt, lastCost: root.lastCost, rest: estimatedRest(),
-            configuration: configuration)
+            hasFirstImage: ledger.isSuperset(of: IntervalSet(deque.weights.firstPass)),
+            participants: root.members.count, configuration: configuration)
         root.nextDataAt = max(now, root.lastDataAt + interval)
         var next = root.nextDataAt
         if root.members.count > 1 || root.loss.hasSuspects {
@@ -166,15 +167,23 @@ extension FrameParticipant {
         if root.helped.count >= configuration.helpedUnitsMax { root.helped = [:] }
         var late: [SampleRange] = []
         var held = ledger.ranges + partials.coverage.ranges
+        let helperSpeed = helper == identity ? speed : root[position].samplesPerSecond
         for member in root.members where member.id != helper {
             late += member.aging.aged.ranges
+            // The last units of a much slower node need not be late: the helper is done before it.
+            if let claims = member.report?.claims, claims.count <= configuration.lateUnitsMax,
+                member.samplesPerSecond * 2 <= helperSpeed
+            {
+                late += claims.ranges
+            }
             for seal in member.report?.seals ?? [] { held += seal.coverage.ranges }
         }
         if helper == identity {
             held += claims.ranges
         } else {
             held += (root[position].report?.claims ?? IntervalSet()).ranges
-            for entry in inProgress where now - entry.since >= configuration.lateAge {
+            for entry in inProgress
+            where now - entry.since >= configuration.lateAge || speed * 2 <= helperSpeed {
                 late.append(SampleRange(entry.unit, entry.unit + 1))
             }
         }

@@ -36,6 +36,8 @@ struct ScenarioOptions: ParsableArguments {
         help: ArgumentHelp(
             "What each node fetches of the scene. (default: 1 MB)", valueName: "bytes"))
     var sceneBytes: Int?
+    @Option(help: ArgumentHelp("What each node needs to build it, mean.", valueName: "seconds"))
+    var sceneSeconds = 0.15
     @Option(
         help: ArgumentHelp(
             "A run fails when a frame is not done this long after the last fault.",
@@ -46,7 +48,8 @@ struct ScenarioOptions: ParsableArguments {
         guard (1...16_384).contains(nodes ?? 1), (0.1...100_000).contains(ideal),
             (0...4).contains(costSigma), (0...10_000).contains(latency ?? 0),
             (0.001...1e6).contains(bandwidth ?? 1), (0...1 << 40).contains(sceneBytes ?? 0),
-            (0...1e6).contains(patience), (0...1 << 20).contains(originator ?? 0)
+            (0...1e6).contains(patience), (0...1e6).contains(sceneSeconds),
+            (0...1 << 20).contains(originator ?? 0)
         else { throw ValidationError("a number is out of its bounds; see 'man meshd'") }
     }
 
@@ -87,7 +90,9 @@ struct SimPlan: Sendable {
     let latency: Double?
     let bandwidth: Double?
     let sceneBytes: Int?
+    let sceneSeconds: Double
     let patience: Double
+    var policy = WorkPolicy.stealing
 
     init(scenario: SimulationScenario, file: ScheduleFile?, options: ScenarioOptions) {
         self.scenario = scenario
@@ -95,6 +100,7 @@ struct SimPlan: Sendable {
         latency = options.latency
         bandwidth = options.bandwidth
         sceneBytes = options.sceneBytes
+        sceneSeconds = options.sceneSeconds
         patience = options.patience
     }
 
@@ -106,7 +112,9 @@ struct SimPlan: Sendable {
         }
         if let bandwidth { result.network.bytesPerSecond = bandwidth * 1e6 / 8 }
         if let sceneBytes { result.sceneBytes = sceneBytes }
+        result.scenePreparation = .seconds(sceneSeconds)
         result.patience = .seconds(patience)
+        result.policy = policy
         try file?.apply(to: &result)
         return result
     }

@@ -27,6 +27,13 @@ struct SimCommand: AsyncParsableCommand {
     var seed: UInt64?
     @Option(help: ArgumentHelp("Many runs, on all cores: 1..1000.", valueName: "A..B"))
     var seeds: SeedRange?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Who gets which work: stealing (meshd), or for comparison static-count, static-speed, \
+            tile-queue, batch-queue or random-half.
+            """, valueName: "name"))
+    var policy = WorkPolicy.stealing
     @Flag(help: "Print a JSON object for each run, one a line.") var json = false
     @Option(help: ArgumentHelp("Write a Chrome trace, for Perfetto.", valueName: "file"))
     var timeline: String?
@@ -55,8 +62,9 @@ struct SimCommand: AsyncParsableCommand {
             let one = seed ?? file?.seed ?? 1
             wanted = one...one
         }
-        let plan = SimPlan(
+        var plan = SimPlan(
             scenario: try scenario.scenario(file: file), file: file, options: scenario)
+        plan.policy = policy
         // A file that does not fit the nodes is found before anything runs.
         do throws(ScheduleFile.Malformed) {
             _ = try plan.configuration(seed: wanted.lowerBound)
@@ -66,7 +74,7 @@ struct SimCommand: AsyncParsableCommand {
         if timeline != nil || trace { return try runOnce(plan, seed: wanted.lowerBound) }
         var reports: [SimulationReport] = []
         let isAlone = wanted.count == 1
-        await forEachSeed(wanted) { seed in
+        await forEachSeed(wanted) { [plan] seed in
             var simulation = Simulation(plan.run(seed: seed))
             return simulation.run()
         } then: { report in
@@ -150,6 +158,10 @@ struct SimCommand: AsyncParsableCommand {
 struct SeedRange: ExpressibleByArgument {
     let range: ClosedRange<UInt64>
 
+    init(_ range: ClosedRange<UInt64>) { self.range = range }
+
+    var defaultValueDescription: String { "\(range.lowerBound)..\(range.upperBound)" }
+
     init?(argument: String) {
         guard let dots = argument.firstRange(of: ".."),
             let first = UInt64(argument[..<dots.lowerBound]),
@@ -184,3 +196,5 @@ func forEachSeed<Result: Sendable>(
         }
     }
 }
+
+extension WorkPolicy: ExpressibleByArgument {}

@@ -198,3 +198,64 @@ struct SimulatorTests {
             report.traffic[.scene].bytes >= (run.nodes.count - 1) * run.sceneBytes)
     }
 }
+
+@Suite("Policies, to compare stealing with")
+struct WorkPolicyTests {
+    static func run(
+        _ policy: WorkPolicy, seed: UInt64 = 7, faults: [ScheduledFault] = []
+    ) -> SimulationReport {
+        var scenario = SimulationScenario()
+        scenario.speeds = .list([1, 1, 2, 4, 8])
+        scenario.frame = JobDescription(width: 640, height: 384, samplesPerPixel: 64)
+        scenario.originator = 0
+        scenario.faults = faults
+        var run = scenario.configuration(seed: seed)
+        run.policy = policy
+        run.patience = .seconds(600)
+        var simulation = Simulation(run)
+        return simulation.run()
+    }
+
+    @Test("Each policy renders every unit of a frame once", arguments: WorkPolicy.allCases)
+    func complete(policy: WorkPolicy) {
+        let report = Self.run(policy)
+        #expect(report.isGood, "\(report.violations)")
+        #expect(report.frames.map(\.end) == [.delivered])
+        if policy != .stealing { #expect(report.rendersPerUnit == 1) }
+        #expect(report.perNode.allSatisfy { $0.units > 0 })
+    }
+
+    @Test("Each policy makes up for a node that dies", arguments: WorkPolicy.allCases)
+    func death(policy: WorkPolicy) {
+        let fault = ScheduledFault(time: .seconds(5), fault: .crash(node: 4, after: nil))
+        let report = Self.run(policy, faults: [fault])
+        #expect(report.isGood, "\(report.violations)")
+        #expect(report.frames.map(\.end) == [.delivered])
+    }
+
+    @Test("Equal parts for unequal nodes are the worst, and stealing is the best")
+    func order() throws {
+        var makespans: [WorkPolicy: Double] = [:]
+        for policy in WorkPolicy.allCases {
+            makespans[policy] = try #require(Self.run(policy).makespanOverIdeal)
+        }
+        let best = try #require(makespans[.stealing])
+        let worst = try #require(makespans[.staticCount])
+        for (policy, makespan) in makespans where policy != .stealing {
+            #expect(makespan > best, "\(policy)")
+            #expect(makespan <= worst, "\(policy)")
+        }
+        // One of five nodes has a sixteenth of the speed and a fifth of the work.
+        #expect(worst > 2.5)
+    }
+
+    @Test("A split by speed gives each node work in proportion")
+    func staticSpeed() {
+        let report = Self.run(.staticSpeed)
+        let total = report.perNode.reduce(0) { $0 + $1.units }
+        for (figures, speed) in zip(report.perNode, [1, 1, 2, 4, 8]) {
+            let share = Double(figures.units) / Double(total)
+            #expect(abs(share - Double(speed) / 16) < 0.02)
+        }
+    }
+}
