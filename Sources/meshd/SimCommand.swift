@@ -33,7 +33,7 @@ struct SimCommand: AsyncParsableCommand {
             Who gets which work: stealing (meshd), or for comparison static-count, static-speed, \
             tile-queue, batch-queue or random-half.
             """, valueName: "name"))
-    var policy = WorkPolicy.stealing
+    var policy = PolicyOption(.stealing)
     @Flag(help: "Print a JSON object for each run, one a line.") var json = false
     @Option(help: ArgumentHelp("Write a Chrome trace, for Perfetto.", valueName: "file"))
     var timeline: String?
@@ -64,7 +64,7 @@ struct SimCommand: AsyncParsableCommand {
         }
         var plan = SimPlan(
             scenario: try scenario.scenario(file: file), file: file, options: scenario)
-        plan.policy = policy
+        plan.policy = policy.policy
         // A file that does not fit the nodes is found before anything runs.
         do throws(ScheduleFile.Malformed) {
             _ = try plan.configuration(seed: wanted.lowerBound)
@@ -197,4 +197,16 @@ func forEachSeed<Result: Sendable>(
     }
 }
 
-extension WorkPolicy: ExpressibleByArgument {}
+/// The name of a policy.
+struct PolicyOption: ExpressibleByArgument {
+    let policy: WorkPolicy
+
+    init(_ policy: WorkPolicy) { self.policy = policy }
+
+    init?(argument: String) {
+        guard let policy = WorkPolicy(rawValue: argument) else { return nil }
+        self.policy = policy
+    }
+
+    var defaultValueDescription: String { policy.rawValue }
+}
