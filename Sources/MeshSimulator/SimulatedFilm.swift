@@ -9,7 +9,7 @@ import MeshCore
 struct UnitTallies: Sendable {
     let workSpace: WorkSpace
     private let sums: [UInt64]
-    /// The relative cost of a sample in each tile; mean one over the frame.
+    /// The relative cost of a sample in each tile; mean one over the frame's pixels.
     let tileCosts: [Double]
 
     init(workSpace: WorkSpace, seed: UInt64, costSigma: Double) {
@@ -22,7 +22,11 @@ struct UnitTallies: Sendable {
         let raw = (0..<workSpace.grid.count).map { _ in
             Self.lognormal(costSigma, using: &random)
         }
-        let mean = raw.reduce(0, +) / Double(raw.count)
+        let grid = workSpace.grid
+        let work = raw.enumerated().reduce(0) { sum, tile in
+            sum + tile.element * Double(grid.rectangle(ofTile: tile.offset).area)
+        }
+        let mean = work / Double(grid.width * grid.height)
         tileCosts = raw.map { $0 / mean }
     }
 

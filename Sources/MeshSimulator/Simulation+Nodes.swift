@@ -17,6 +17,7 @@ extension Simulation {
                 collectResults(at: index)
             }
         } while feedDevices(of: index)
+        if configuration.policy.asks { askForWork(at: index) }
         scheduleTimer(of: index)
     }
 
@@ -194,7 +195,6 @@ extension Simulation {
             nodes[index].process?.devices[device].rest = jobs[job].tallies.cost(of: next.unit)
             beginTask(device: device, of: index)
         }
-        askForWork(at: index)
         return true
     }
 

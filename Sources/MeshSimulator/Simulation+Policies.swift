@@ -15,7 +15,7 @@ extension Simulation {
 
     /// A node has devices without work: it asks for some, unless it does so already.
     mutating func askForWork(at index: Int) {
-        guard configuration.policy.asks, let process = nodes[index].process,
+        guard let process = nodes[index].process,
             process.devices.contains(where: { $0.unit == nil })
         else { return }
         for job in jobs {

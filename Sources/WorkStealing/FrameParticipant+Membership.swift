@@ -109,10 +109,14 @@ extension FrameParticipant {
             }
             self.root = root
         }
-        // In the middle of a round the newcomer is told at once; the others learn at the next. Of a
+        // The newcomer is told at once, and may steal; the others learn at the next round. Of a
         // complete frame there may be no next.
-        if root.phase != .idle || isFarewellOver { return sendStart(to: [sender]) }
-        self.root?.nextStartAt = min(root.nextStartAt, now + configuration.admissionDelay)
+        sendStart(to: [sender])
+        guard root.phase == .idle, !isFarewellOver else { return }
+        let next =
+            round == nil
+            ? root.earliestStart(at: now, configuration) : now + configuration.admissionDelay
+        self.root?.nextStartAt = min(root.nextStartAt, next)
     }
 
     // MARK: Dismissal
