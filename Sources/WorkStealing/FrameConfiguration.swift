@@ -11,15 +11,15 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var roundIntervalMin: Duration = .milliseconds(100)
     /// The longest time between two rounds that move pixels: what a crash of every holder of a
     /// partial film can cost. The death of a node that has 40 % of the speed, as the fastest of
-    /// twelve in docs/BENCHMARKS.md, throws 0.4 × this away at worst: 1 s, or 3 % of a frame of 30 s.
-    public var roundIntervalMax: Duration = .milliseconds(2_500)
+    /// twelve in docs/BENCHMARKS.md, throws 0.4 × this away at worst: 0.8 s, of a frame of 40 s 2 %.
+    public var roundIntervalMax: Duration = .seconds(2)
     /// The interval as a share of the time since the frame began: a viewer sees the image refine
     /// at growing intervals, `interval = share × elapsed`.
     public var roundIntervalShare = 0.3
     /// `interval ≥ factor × cost of the last data phase`: data is on its way for at most
     /// 1 / factor of the time. Nearly all of that is waiting for links; processors pack and add at
     /// gigabytes a second.
-    public var roundCostFactor = 5.0
+    public var roundCostFactor = 4.0
     /// `interval ≤ share × estimated rest of the frame`: the last contribution is small.
     public var roundRestShare = 0.4
     /// The shortest time between two rounds that move pixels while somebody waits for them, for the

@@ -136,7 +136,8 @@ struct SimulatorTests {
         run.submissions[0].node = 1
         var simulation = Simulation(run)
         let report = simulation.run()
-        let text = try #require(simulation.timeline).chromeTrace()
+        let recorded = simulation.timeline
+        let text = try #require(recorded).chromeTrace()
         struct Trace: Decodable {
             var traceEvents: [Event]
             struct Event: Decodable {
@@ -237,7 +238,8 @@ struct WorkPolicyTests {
     func order() throws {
         var makespans: [WorkPolicy: Double] = [:]
         for policy in WorkPolicy.allCases {
-            makespans[policy] = try #require(Self.run(policy).makespanOverIdeal)
+            let makespan: Double = try #require(Self.run(policy).makespanOverIdeal)
+            makespans[policy] = makespan
         }
         let best = try #require(makespans[.stealing])
         let worst = try #require(makespans[.staticCount])
