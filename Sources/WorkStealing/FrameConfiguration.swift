@@ -20,6 +20,11 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// 1 / factor of the time. Nearly all of that is waiting for links; processors pack and add at
     /// gigabytes a second.
     public var roundCostFactor = 4.0
+    /// The same for a root without others, whose rounds cost its own processor time and nothing
+    /// else: 5 % of a thread at most.
+    public var roundCostFactorAlone = 20.0
+    /// The longest time between two rounds of a root without others.
+    public var roundIntervalMaxAlone: Duration = .seconds(8)
     /// `interval ≤ share × estimated rest of the frame`: the last contribution is small.
     public var roundRestShare = 0.4
     /// The shortest time between two rounds that move pixels while somebody waits for them, for the

@@ -11,9 +11,10 @@ enum RoundSchedule {
     ///   - rest: the estimated time until everything is rendered; nil when unknown.
     ///   - hasFirstImage: whether the first pass is committed; until then rounds come as fast as
     ///     they pay, since somebody waits.
+    ///   - participants: of the frame, the root included.
     static func interval(
-        elapsed: Duration, lastCost: Duration, rest: Duration?, hasFirstImage: Bool = true,
-        participants: Int = 1, configuration: FrameConfiguration
+        elapsed: Duration, lastCost: Duration, rest: Duration?, hasFirstImage: Bool,
+        participants: Int, configuration: FrameConfiguration
     ) -> Duration {
         // One more round must still pay: a cost of c leaves at least 2c between rounds, and the
         // root's control traffic has its bound.
@@ -24,8 +25,15 @@ enum RoundSchedule {
         guard hasFirstImage else { return hurried }
         let shortest = configuration.roundIntervalMin
         let growing = Duration(seconds: elapsed.seconds * configuration.roundIntervalShare)
-        let cheap = Duration(seconds: lastCost.seconds * configuration.roundCostFactor)
-        let usual = max(min(max(growing, shortest), configuration.roundIntervalMax), cheap)
+        // A root without others has no links to wait for: its rounds cost its own processor time,
+        // and protect nothing.
+        let isAlone = participants == 1
+        let factor =
+            isAlone ? configuration.roundCostFactorAlone : configuration.roundCostFactor
+        let longest =
+            isAlone ? configuration.roundIntervalMaxAlone : configuration.roundIntervalMax
+        let cheap = Duration(seconds: lastCost.seconds * factor)
+        let usual = max(min(max(growing, shortest), longest), cheap)
         guard let rest else { return usual }
         let ending = Duration(seconds: rest.seconds * configuration.roundRestShare)
         return min(usual, max(ending, hurried))

@@ -226,6 +226,8 @@ private func space() throws -> WorkSpace {
         #expect(abs(interval(5, 0, 100) - 1.5) < 1e-9)
         #expect(interval(1_000, 0, 1_000) == 2)
         #expect(abs(interval(1_000, 1, 1_000) - 4) < 1e-9)
+        #expect(interval(1_000, 0, 1_000, participants: 1) == 8)
+        #expect(abs(interval(1_000, 1, 1_000, participants: 1) - 20) < 1e-9)
         #expect(abs(interval(100, 0, 5) - 2) < 1e-9)
     }
 
