@@ -1,5 +1,6 @@
 // What this node announces: composed from its state, compared with what the members were told
-// last, and published when the difference matters, at most five times a second.
+// last, and published when the difference matters, at most five times a second, and figures more
+// seldom the larger the mesh.
 
 import Gossip
 import MeshCore
@@ -17,11 +18,10 @@ extension MeshNode {
         guard announcementDeadline <= now || force, !isLeaving else { return }
         announcementDeadline = .distantFuture
         var current = announcement()
-        let turn = announcedAt + configuration.announcementTurn
+        let figuresDue = announcedAt + figureInterval
+        let turn = max(announcedAt + configuration.announcementTurn, figuresDue)
         let isTurn = turn <= now
-        guard isUrgent(current) || (isTurn && current != announced) || force else {
-            // Small changes, and the turn of frames that found no room, wait.
-            if current != announced { announcementDeadline = turn }
+            if current != announced { announcementDeadline = differs ? figuresDue : turn }
             expireAnnouncedTombstones()
             return
         }
@@ -70,18 +70,29 @@ extension MeshNode {
         entry.end != .expired && now < entry.since + configuration.tombstoneAnnouncement
     }
 
-    /// Whether members should hear of this at once.
-    private func isUrgent(_ current: Announcement) -> Bool {
-        guard current.frames.count == announced.frames.count,
-            !differs(current.samplesPerSecond, announced.samplesPerSecond)
-        else { return true }
-        for (new, old) in zip(current.frames, announced.frames) {
-            guard new.frame == old.frame, new.term == old.term, new.isComplete == old.isComplete,
-                new.hasScene == old.hasScene, new.end == old.end,
-                !differs(Double(new.remainingSamples), Double(old.remainingSamples))
-            else { return true }
+    /// How often figures may be told: all nodes together fill the gossip up to the same share,
+    /// however many they are.
+    private var figureInterval: Duration {
+        max(
+            configuration.announcementInterval,
+            configuration.announcementPerMember * membership.presentCount)
+    }
+
+    /// Whether members should hear of this at once: frames, their roots and their ends.
+    private func hasNews(_ current: Announcement) -> Bool {
+        guard current.frames.count == announced.frames.count else { return true }
+        return zip(current.frames, announced.frames).contains { new, old in
+            new.frame != old.frame || new.term != old.term || new.isComplete != old.isComplete
+                || new.hasScene != old.hasScene || new.end != old.end
         }
-        return false
+    }
+
+    /// Whether speed or remaining work have changed so much that thieves should know.
+    private func figuresDiffer(_ current: Announcement) -> Bool {
+        differs(current.samplesPerSecond, announced.samplesPerSecond)
+            || zip(current.frames, announced.frames).contains { new, old in
+                differs(Double(new.remainingSamples), Double(old.remainingSamples))
+            }
     }
 
     /// Whether a figure has changed by more than the share that is worth telling.

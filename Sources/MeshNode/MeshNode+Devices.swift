@@ -61,6 +61,19 @@ extension MeshNode {
         return disposition ?? .discard
     }
 
+    /// Lends units of a frame to a participant that did not ask, as far as they are held here; see
+    /// ``FrameParticipant/lend(_:to:at:)``. For simulations of other policies than stealing.
+    /// - Returns: what was lent.
+    public mutating func lend(
+        _ units: IntervalSet, of frame: FrameID, to participant: ParticipantID, at instant: Instant
+    ) -> IntervalSet {
+        advance(to: instant)
+        guard let index = index(of: frame) else { return IntervalSet() }
+        let lent = records[index].participant?.lend(units, to: participant, at: now)
+        performParticipant(at: index)
+        return lent ?? IntervalSet()
+    }
+
     /// Gives each frame that still needs work an equal part of the speed.
     mutating func shareSpeed() {
         let working = records.count(where: \.isWorking)

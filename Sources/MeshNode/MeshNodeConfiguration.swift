@@ -20,6 +20,9 @@ public struct MeshNodeConfiguration: Hashable, Sendable {
 
     /// The node's announcement changes at most once in this time; the latest wins.
     public var announcementInterval: Duration = .milliseconds(200)
+    /// Figures, remaining work and speed, are announced at most once in this time for each present
+    /// member: 50 a second in all, which each node sends on about ten times, some 40 kB/s at most.
+    public var announcementPerMember: Duration = .milliseconds(20)
     /// A change of remaining work or of speed is announced when it is more than this share.
     public var announcementChangeMin = 0.1
     /// How often the announced frames take turns when they do not all fit.

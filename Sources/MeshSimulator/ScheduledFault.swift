@@ -32,6 +32,30 @@ public struct ScheduledFault: Hashable, Sendable {
         /// The node says goodbye and stops.
         case leave(node: Int)
 
+        /// As files and pictures name it.
+        var name: String {
+            switch self {
+            case .crash: "crash"
+            case .freeze: "freeze"
+            case .partition: "partition"
+            case .slow: "slow"
+            case .stick: "stick"
+            case .loss: "loss"
+            case .join: "join"
+            case .leave: "leave"
+            }
+        }
+
+        /// The node that it befalls; nil when it is not a single one.
+        var node: Int? {
+            switch self {
+            case .crash(let node, _), .freeze(let node, _), .slow(let node, _, _),
+                .stick(let node, _), .join(let node), .leave(let node):
+                node
+            case .partition, .loss: nil
+            }
+        }
+
         /// How long the trouble lasts by itself.
         var duration: Duration {
             switch self {
@@ -49,7 +73,7 @@ public struct ScheduledFault: Hashable, Sendable {
 
     /// A schedule of a level for so many nodes, between the first and the 20th second.
     static func random(
-        _ level: SimulationConfiguration.FaultLevel, nodes: Int, using random: inout RandomNumbers
+        _ level: SimulationScenario.FaultLevel, nodes: Int, using random: inout RandomNumbers
     ) -> [ScheduledFault] {
         var faults: [ScheduledFault] = []
         let count: Int

@@ -25,6 +25,8 @@ struct Packet: Sendable {
     let boot: UInt64
     /// When it was sent first.
     let since: Instant
+    /// Of a stream, when its first bytes reach the receiver: what it hands on can flow from then.
+    var flowsFrom = Instant.zero
     let content: Content
 
     enum Content: Sendable {
@@ -52,4 +54,16 @@ enum LocalEvent: Sendable {
     /// The children of a contribution have had their time.
     case contributionStalls(FrameID, RoundID)
     case fetchStalls(FrameID, fetch: Int)
+    /// The network says that nobody listens at the address.
+    case refused(NodeAddress)
+
+    // Policies other than stealing.
+    /// Somebody asks for work.
+    case workAsked(FrameID, by: ParticipantID)
+    /// Nothing was to be had.
+    case workRefused(FrameID)
+    /// A request has gone unanswered for long.
+    case askAgain(FrameID)
+    /// Is everybody here, so that the frame can be split?
+    case splitDue(FrameID)
 }

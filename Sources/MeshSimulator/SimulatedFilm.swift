@@ -9,7 +9,7 @@ import MeshCore
 struct UnitTallies: Sendable {
     let workSpace: WorkSpace
     private let sums: [UInt64]
-    /// The relative cost of a sample in each tile; mean one over the frame.
+    /// The relative cost of a sample in each tile; mean one over the frame's pixels.
     let tileCosts: [Double]
 
     init(workSpace: WorkSpace, seed: UInt64, costSigma: Double) {
@@ -20,11 +20,19 @@ struct UnitTallies: Sendable {
         for _ in 0..<workSpace.count { sums.append(sums[sums.count - 1] &+ random.next()) }
         self.sums = sums
         let raw = (0..<workSpace.grid.count).map { _ in
-            // exp(σ·z) with z from a sum of twelve uniforms: normal enough, and without libm.
-            Self.exponential(costSigma * ((0..<12).reduce(-6.0) { z, _ in z + random.unit() }))
+            Self.lognormal(costSigma, using: &random)
         }
-        let mean = raw.reduce(0, +) / Double(raw.count)
+        let grid = workSpace.grid
+        let work = raw.enumerated().reduce(0) { sum, tile in
+            sum + tile.element * Double(grid.rectangle(ofTile: tile.offset).area)
+        }
+        let mean = work / Double(grid.width * grid.height)
         tileCosts = raw.map { $0 / mean }
+    }
+
+    /// exp(σ·z) with z from a sum of twelve uniforms: normal enough, and without libm.
+    static func lognormal(_ sigma: Double, using random: inout RandomNumbers) -> Double {
+        exponential(sigma * (0..<12).reduce(-6.0) { z, _ in z + random.unit() })
     }
 
     /// e to the x, the same on every machine.

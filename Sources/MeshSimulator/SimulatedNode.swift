@@ -5,7 +5,7 @@ import MeshCore
 import MeshNode
 
 /// A machine.
-struct SimulatedNode: Sendable {
+struct SimulatedNode {
     let id: NodeID
     let address: NodeAddress
     /// Of its devices, samples per second.
@@ -15,6 +15,8 @@ struct SimulatedNode: Sendable {
     var process: SimulatedProcess?
     /// It will not be started again.
     var isGone = false
+    /// Its network stack answers while no process runs: somebody was here and is not.
+    var refuses = false
     /// While it is stopped: what has happened meanwhile, in order.
     var isFrozen = false
     var backlog: [SimulatedEvent] = []
@@ -24,13 +26,18 @@ struct SimulatedNode: Sendable {
     /// When its link is free again, each way.
     var sendsUntil = Instant.zero
     var receivesUntil = Instant.zero
+    /// What it has cost and done so far, over all its processes.
+    var figures = NodeFigures()
+    /// When the last process began.
+    var startedAt = Instant.zero
 
     /// Whether it runs and does something.
     var isRunning: Bool { process != nil && !isFrozen }
 }
 
-/// A running process.
-struct SimulatedProcess: Sendable {
+/// A running process. A class, because a machine of some kilobytes is looked at after every event
+/// and should not be copied for that; only the simulation has it.
+final class SimulatedProcess {
     let identity: ParticipantID
     var node: MeshNode
     /// Added to the simulation's time: no two processes have the same origin.
@@ -42,6 +49,15 @@ struct SimulatedProcess: Sendable {
     var wantsUnits = false
     /// Attempts to fetch a film so far.
     var fetches = 0
+    /// By frame: when a request for work counts as unanswered. Only looked up.
+    var asksUntil: [FrameID: Instant] = [:]
+
+    init(identity: ParticipantID, node: MeshNode, clockOffset: Duration, speeds: [Double]) {
+        self.identity = identity
+        self.node = node
+        self.clockOffset = clockOffset
+        devices = speeds.map { SimulatedDevice(speed: $0) }
+    }
 }
 
 /// A device and the unit it renders.
@@ -53,10 +69,12 @@ struct SimulatedDevice: Sendable {
     /// What is left of the unit, samples of average cost, at `since`.
     var rest = 0.0
     var since = Instant.zero
+    /// When the unit was given to it.
+    var beganAt = Instant.zero
 }
 
 /// The films of one frame at one node, as the driver keeps them.
-struct FilmKeeper: Sendable {
+final class FilmKeeper {
     var film = SimulatedFilm()
     var open = SimulatedFilm()
     /// By number, sorted.
@@ -83,6 +101,8 @@ struct PendingContribution: Sendable {
     let parent: ParticipantID?
     var waitsFor: [ParticipantID]
     var sum = SimulatedFilm()
+    /// When the first bytes of all children are there, so that the stream on can begin.
+    var flowsFrom: Instant
 }
 
 /// A film that is being fetched.

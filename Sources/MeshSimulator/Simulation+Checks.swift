@@ -8,8 +8,7 @@ import WorkStealing
 extension Simulation {
     /// Checks that the films of a node are true and that its machine knows them.
     mutating func checkFilms(of index: Int) {
-        guard filmsChanged, let process = nodes[index].process else { return }
-        filmsChanged = false
+        guard let process = nodes[index].process else { return }
         for job in jobs {
             guard let frame = job.frame, let kept = process.drivers[frame] else { continue }
             for (film, name) in [(kept.film, "film"), (kept.open, "open partial")]
@@ -48,6 +47,7 @@ extension Simulation {
             let isComplete = kept.film.coverage.count == space.count
             if isComplete, job.outcome.makespanSeconds == nil {
                 let work = space.samplesPerPixel * space.grid.width * space.grid.height
+                timeline?.addCompletion(of: frame, node: index, at: now)
                 jobs[number].outcome.makespanSeconds = (now - job.submittedAt).seconds
                 jobs[number].outcome.makespanOverIdeal =
                     (capacity - job.capacityBefore) / Double(work)

@@ -6,6 +6,7 @@ import MeshNode
 extension Simulation {
     mutating func begin(_ fault: ScheduledFault.Fault) {
         log?("\(now) fault: \(fault)")
+        timeline?.addFault(fault, at: now)
         faultNumber += 1
         let number = faultNumber
         switch fault {
@@ -91,7 +92,12 @@ extension Simulation {
 
     private mutating func stop(_ node: Int) {
         log?("\(now) node \(node) stops")
+        if let process = nodes[node].process {
+            for device in process.devices.indices { countWork(device: device, of: node) }
+            deaths[process.identity] = now
+        }
         nodes[node].process = nil
+        nodes[node].refuses = true
         nodes[node].backlog = []
         nodes[node].isFrozen = false
         for (number, fault) in activeFaults.sorted(by: { $0.key < $1.key }) {

@@ -8,13 +8,11 @@ import WorkStealing
 extension Simulation {
     /// Changes the films of one frame at one node.
     private mutating func withKeeper<T>(
-        _ frame: FrameID, at index: Int, _ body: (inout FilmKeeper) -> T
+        _ frame: FrameID, at index: Int, _ body: (FilmKeeper) -> T
     ) -> T? {
-        guard var keeper = nodes[index].process?.drivers[frame] else { return nil }
-        let result = body(&keeper)
-        nodes[index].process?.drivers[frame] = keeper
+        guard let keeper = keeper(frame, at: index) else { return nil }
         filmsChanged = true
-        return result
+        return body(keeper)
     }
 
     private func keeper(_ frame: FrameID, at index: Int) -> FilmKeeper? {
@@ -72,6 +70,7 @@ extension Simulation {
         case .contribute(let round, let seals, let parent, let children):
             contribute(frame, round, seals: seals, parent: parent, children: children, at: index)
         case .gather(let round, let seals, let children):
+            timeline?.beginRound(round, root: index, at: now)
             contribute(frame, round, seals: seals, parent: nil, children: children, at: index)
         case .abandon(let round):
             _ = withKeeper(frame, at: index) { keeper in
@@ -84,7 +83,7 @@ extension Simulation {
         case .broadcast(let round, let ledger, let receivers):
             let buffer = withKeeper(frame, at: index) { $0.buffers.removeValue(forKey: round) }
             if let buffer = buffer ?? nil {
-                pass(frame, round, ledger, buffer, to: receivers, from: index)
+                pass(frame, round, ledger, buffer, to: receivers, flowsFrom: now, from: index)
             }
         case .fetchFilm(let sources):
             _ = withKeeper(frame, at: index) { $0.fetch = PendingFetch(others: sources) }
@@ -100,15 +99,16 @@ extension Simulation {
         _ frame: FrameID, _ round: RoundID, seals: [SealNumber], parent: ParticipantID?,
         children: [ParticipantID], at index: Int
     ) {
+        let now = now
         _ = withKeeper(frame, at: index) {
             $0.contributions[round] = PendingContribution(
-                seals: seals, parent: parent, waitsFor: children)
+                seals: seals, parent: parent, waitsFor: children, flowsFrom: now)
         }
         let event = SimulatedEvent.local(
             node: index, boot: nodes[index].boot, .contributionStalls(frame, round))
         queue.add(event, at: now + configuration.network.stallLimit)
         for early in keeper(frame, at: index)?.early ?? [] where early.round == round {
-            add(early.film, of: early.child, to: frame, round, at: index)
+            add(early.film, of: early.child, flowsFrom: now, to: frame, round, at: index)
         }
         _ = withKeeper(frame, at: index) { $0.early.removeAll { $0.round == round } }
         finishContribution(frame, round, at: index)
@@ -116,14 +116,15 @@ extension Simulation {
 
     /// Adds a child's film to a contribution that waits for it.
     private mutating func add(
-        _ film: SimulatedFilm, of child: ParticipantID, to frame: FrameID, _ round: RoundID,
-        at index: Int
+        _ film: SimulatedFilm, of child: ParticipantID, flowsFrom: Instant, to frame: FrameID,
+        _ round: RoundID, at index: Int
     ) {
         guard let pending = keeper(frame, at: index)?.contributions[round],
             let place = pending.waitsFor.firstIndex(of: child)
         else { return }
         let isAdded = withKeeper(frame, at: index) { keeper in
             keeper.contributions[round]?.waitsFor.remove(at: place)
+            keeper.contributions[round]?.flowsFrom = max(pending.flowsFrom, flowsFrom)
             return keeper.contributions[round]?.sum.add(film) ?? false
         }
         if isAdded != true { failContribution(frame, round, cause: child, at: index) }
@@ -145,8 +146,8 @@ extension Simulation {
         _ = withKeeper(frame, at: index) { $0.contributions[round] = nil }
         if let parent = pending.parent {
             stream(
-                .contribution(frame, round, sender: identity, sum), of: sum, frame, from: index,
-                to: parent)
+                .contribution(frame, round, sender: identity, sum), of: sum, frame,
+                flowsFrom: pending.flowsFrom, from: index, to: parent)
         } else {
             _ = withKeeper(frame, at: index) { $0.buffers[round] = sum }
             nodes[index].process?.node.gathered(
@@ -181,21 +182,21 @@ extension Simulation {
     /// Sends a sum to the first of each half of the receivers, which pass it on.
     private mutating func pass(
         _ frame: FrameID, _ round: RoundID, _ ledger: IntervalSet, _ film: SimulatedFilm,
-        to receivers: [ParticipantID], from index: Int
+        to receivers: [ParticipantID], flowsFrom: Instant, from index: Int
     ) {
         let middle = (receivers.count + 1) / 2
         for half in [receivers[..<middle], receivers[middle...]] {
             guard let child = half.first else { continue }
             stream(
                 .sum(frame, round, ledger: ledger, receivers: Array(half.dropFirst()), film),
-                of: film, frame, from: index, to: child)
+                of: film, frame, flowsFrom: flowsFrom, from: index, to: child)
         }
     }
 
     /// Opens a stream to a participant whose address the node knows.
     private mutating func stream(
-        _ transfer: FilmTransfer, of film: SimulatedFilm?, _ frame: FrameID, from index: Int,
-        to participant: ParticipantID
+        _ transfer: FilmTransfer, of film: SimulatedFilm?, _ frame: FrameID,
+        flowsFrom: Instant? = nil, from index: Int, to participant: ParticipantID
     ) {
         guard let address = nodes[index].process?.node.address(of: participant),
             let other = self.index(at: address), let job = job(of: frame)
@@ -204,7 +205,7 @@ extension Simulation {
             jobs[job].tallies.streamBytes(
                 of: $0.coverage, bytesPerPixel: configuration.bytesPerPixel)
         }
-        send(transfer, bytes: bytes ?? 64, from: index, to: other)
+        send(transfer, bytes: bytes ?? 64, flowsFrom: flowsFrom, from: index, to: other)
     }
 
     /// Asks the next source for its film, or gives up.
@@ -231,7 +232,9 @@ extension Simulation {
 
     /// A stream has come to its end.
     /// - Parameter isWhole: false when its sender died before that.
-    mutating func receive(_ transfer: FilmTransfer, from: Int, isWhole: Bool, at index: Int) {
+    mutating func receive(
+        _ transfer: FilmTransfer, from: Int, isWhole: Bool, flowsFrom: Instant, at index: Int
+    ) {
         guard let local = localTime(index) else { return }
         switch transfer {
         case .contribution(let frame, let round, let sender, let film):
@@ -242,14 +245,14 @@ extension Simulation {
                     if keeper.early.count > FilmKeeper.earlyMax { keeper.early.removeFirst() }
                 }
             } else if isWhole {
-                add(film, of: sender, to: frame, round, at: index)
+                add(film, of: sender, flowsFrom: flowsFrom, to: frame, round, at: index)
                 finishContribution(frame, round, at: index)
             } else {
                 failContribution(frame, round, cause: sender, at: index)
             }
         case .sum(let frame, let round, let ledger, let receivers, let film):
             guard isWhole, keeper(frame, at: index) != nil else { return }
-            pass(frame, round, ledger, film, to: receivers, from: index)
+            pass(frame, round, ledger, film, to: receivers, flowsFrom: flowsFrom, from: index)
             let disposition = nodes[index].process?.node.sumArrived(
                 frame, round: round, coverage: film.coverage, ledger: ledger, at: local)
             apply(disposition ?? .discard, film, to: frame, at: index)

@@ -12,7 +12,7 @@ extension Simulation {
         cuts.contains { $0.blocks(from: from, to: to) }
     }
 
-    private mutating func latency() -> Duration {
+    mutating func latency() -> Duration {
         let jitter = configuration.network.jitter.seconds
         // The exponential distribution's inverse, −ln(1 − u), as a sum that needs no libm.
         let u = random.unit()
@@ -25,9 +25,15 @@ extension Simulation {
         return configuration.network.latency + Duration(seconds: jitter * sum)
     }
 
+    mutating func count(_ kind: TrafficKind, _ bytes: Int, from: Int, to: Int?) {
+        nodes[from].figures.sent[kind].count(bytes)
+        if let to { nodes[to].figures.received[kind].count(bytes) }
+    }
+
     mutating func send(_ datagram: GossipMessage, from: Int, to address: NodeAddress) {
-        report.gossip.count(datagram.encode().count)
-        guard let to = index(at: address) else { return }
+        let to = index(at: address)
+        count(.gossip, datagram.encode().count, from: from, to: to)
+        guard let to else { return }
         let copies = random.unit() < configuration.network.datagramDuplication ? 2 : 1
         let loss = losses.reduce(configuration.network.datagramLoss) { $0 + $1.rate }
         for _ in 0..<copies where random.unit() >= loss {
@@ -39,8 +45,10 @@ extension Simulation {
     }
 
     mutating func send(_ message: MeshMessage, from: Int, to address: NodeAddress) {
-        report.control.count(Self.estimatedBytes(of: message))
-        guard let to = index(at: address) else { return }
+        let to = index(at: address)
+        count(message.trafficKind, message.estimatedBytes, from: from, to: to)
+        if case .frame(_, .grantAccepted) = message { noteSteal(by: from, from: to) }
+        guard let to else { return }
         let network = configuration.network
         guard random.unit() >= network.messageLoss else { return }
         let packet = Packet(
@@ -54,17 +62,43 @@ extension Simulation {
         }
     }
 
+    private mutating func noteSteal(by thief: Int, from victim: Int?) {
+        nodes[thief].figures.steals += 1
+        if let victim { timeline?.addSteal(by: thief, from: victim, at: now) }
+    }
+
     /// Sends a stream, whole: it waits for both links, one transfer after the other.
-    mutating func send(_ transfer: FilmTransfer, bytes: Int, from: Int, to: Int) {
-        report.films.count(bytes)
-        let duration = Duration(seconds: Double(bytes) / configuration.network.bytesPerSecond)
-        let start = max(now, nodes[from].sendsUntil)
-        nodes[from].sendsUntil = start + duration
-        let arrival = max(start + latency(), nodes[to].receivesUntil) + duration
-        nodes[to].receivesUntil = arrival
+    /// - Parameter flowsFrom: when its first bytes were there; a stream that is put together from
+    ///   others, or passes one on, flows while they come, and ends after they do.
+    mutating func send(
+        _ transfer: FilmTransfer, bytes: Int, flowsFrom: Instant? = nil, from: Int, to: Int
+    ) {
+        let (first, last) = occupyLinks(
+            .reduce, bytes: bytes, flowsFrom: flowsFrom ?? now, from: from, to: to)
         let packet = Packet(
-            from: from, to: to, boot: nodes[from].boot, since: now, content: .stream(transfer))
-        queue.add(.arrival(packet), at: arrival)
+            from: from, to: to, boot: nodes[from].boot, since: now, flowsFrom: first,
+            content: .stream(transfer))
+        queue.add(.arrival(packet), at: last)
+    }
+
+    /// Books a transfer on the sender's and the receiver's link.
+    /// - Returns: when its first and its last byte arrive.
+    mutating func occupyLinks(
+        _ kind: TrafficKind, bytes: Int, flowsFrom: Instant, from: Int, to: Int
+    ) -> (first: Instant, last: Instant) {
+        count(kind, bytes, from: from, to: to)
+        let network = configuration.network
+        let duration = Duration(seconds: Double(bytes) / network.bytesPerSecond)
+        // The last piece cannot leave before it is there.
+        let piece = Duration(
+            seconds: Double(min(bytes, network.pieceBytes)) / network.bytesPerSecond)
+        let start = max(flowsFrom, nodes[from].sendsUntil)
+        nodes[from].sendsUntil = max(start + duration, now + piece)
+        let delay = latency()
+        let first = max(start + delay, nodes[to].receivesUntil)
+        let last = max(first + duration, now + piece + delay)
+        nodes[to].receivesUntil = last
+        return (first, last)
     }
 
     /// Something has come to a node's link.
@@ -81,13 +115,23 @@ extension Simulation {
             return
         }
         let index = packet.to
-        guard nodes[index].process != nil else { return }
+        guard nodes[index].process != nil else { return refuse(packet) }
         guard !nodes[index].isFrozen else {
             nodes[index].backlog.append(.arrival(packet))
             return
         }
         deliver(packet)
         drive(index)
+    }
+
+    /// The machine is there, the process is not: the network says so to the sender.
+    private mutating func refuse(_ packet: Packet) {
+        guard nodes[packet.to].refuses, nodes[packet.from].boot == packet.boot,
+            !isBlocked(from: packet.to, to: packet.from)
+        else { return }
+        let event = LocalEvent.refused(nodes[packet.to].address)
+        queue.add(
+            .local(node: packet.from, boot: packet.boot, event), at: now + latency())
     }
 
     private mutating func deliver(_ packet: Packet) {
@@ -104,16 +148,31 @@ extension Simulation {
         case .stream(let transfer):
             let isWhole =
                 nodes[packet.from].process != nil && nodes[packet.from].boot == packet.boot
-            receive(transfer, from: packet.from, isWhole: isWhole, at: index)
+            receive(
+                transfer, from: packet.from, isWhole: isWhole, flowsFrom: packet.flowsFrom,
+                at: index)
+        }
+    }
+}
+
+extension MeshMessage {
+    /// What it counts as.
+    var trafficKind: TrafficKind {
+        guard case .frame(_, let message) = self else { return .scene }
+        switch message {
+        case .stealRequest, .stealGrant, .stealRefusal, .grantAccepted, .grantRefused,
+            .lateUnitRequest, .lateUnits, .contested:
+            return .steal
+        default:
+            return .round
         }
     }
 
-    /// About the bytes of a control message on the wire: names take some ten bytes each, ranges
-    /// some four.
-    static func estimatedBytes(of message: MeshMessage) -> Int {
+    /// About its bytes on the wire: names take some ten bytes each, ranges some four.
+    var estimatedBytes: Int {
         let name = 12
         var size = 16 + 2 * name
-        switch message {
+        switch self {
         case .jobOffer(_, let job): size += 24 + job.payload.count
         case .frame(_, .start(let start)):
             size += name * start.participants.count + 4 * start.ledger.ranges.count

@@ -11,9 +11,13 @@ extension Simulation {
             while let directive = nodes[index].process?.node.nextDirective() {
                 perform(directive, at: index)
             }
-            checkFilms(of: index)
-            collectResults(at: index)
+            if filmsChanged {
+                filmsChanged = false
+                checkFilms(of: index)
+                collectResults(at: index)
+            }
         } while feedDevices(of: index)
+        if configuration.policy.asks { askForWork(at: index) }
         scheduleTimer(of: index)
     }
 
@@ -34,7 +38,10 @@ extension Simulation {
             if nodes[index].process?.timer == now {
                 nodes[index].process?.timer = .distantFuture
             }
-            if report.steps % 64 == 0 { nodes[index].process?.node.checkInvariants() }
+            // It takes time linear in the members: not more often in a large mesh for each node.
+            if report.steps % (64 + nodes.count) == 0 {
+                nodes[index].process?.node.checkInvariants()
+            }
             nodes[index].process?.node.tick(at: local)
         case .deviceDone(let device, let task):
             finishUnit(device: device, task: task, at: index)
@@ -49,6 +56,16 @@ extension Simulation {
             if nodes[index].process?.drivers[frame]?.fetch?.number == fetch {
                 fetchElsewhere(frame, at: index)
             }
+        case .refused(let address):
+            nodes[index].process?.node.connectionRefused(by: address, at: local)
+        case .workAsked(let frame, let thief):
+            giveWork(of: frame, to: thief, at: index)
+        case .workRefused(let frame):
+            noteRefusedWork(of: frame, at: index)
+        case .askAgain:
+            nodes[index].process?.wantsUnits = true
+        case .splitDue(let frame):
+            splitWhenReady(frame, at: index)
         }
     }
 
@@ -59,13 +76,7 @@ extension Simulation {
         case .send(let message, to: _, at: let address):
             send(message, from: index, to: address)
         case .prepareScene(let frame, _, let sources):
-            let time =
-                now + random.duration(below: configuration.scenePreparation * 2)
-                + configuration.network.latency
-            queue.add(
-                .local(
-                    node: index, boot: nodes[index].boot, .sceneReady(frame, sources: sources)),
-                at: time)
+            prepareScene(frame, sources: sources, at: index)
         case .frame(let frame, let directive):
             perform(directive, of: frame, at: index)
         case .workAvailable:
@@ -81,23 +92,69 @@ extension Simulation {
         log?("\(now) node \(index): \(event)")
         switch event {
         case .memberDied(let participant, _):
-            let isThere = nodes.contains { $0.process?.identity == participant && $0.isRunning }
-            if isThere, cuts.isEmpty { report.falseDeaths += 1 }
-        case .frame(_, .roundAbandoned): report.roundsAbandoned += 1
-        case .frame(_, .lost(let units)): report.unitsLost += units.count
+            if let since = deaths[participant] {
+                report.detections.append((now - since).seconds)
+            } else if cuts.isEmpty, isRunning(participant) {
+                report.falseDeaths += 1
+            }
+        case .memberSuspected(let participant, _):
+            if cuts.isEmpty, isRunning(participant) { report.falseSuspicions += 1 }
+        case .frame(let frame, .committed(let round, let units)):
+            report.roundsCommitted += 1
+            timeline?.endRound(round, of: frame, units: units, isCommitted: true, at: now)
+        case .frame(let frame, .roundAbandoned(let round, _)):
+            report.roundsAbandoned += 1
+            timeline?.endRound(round, of: frame, units: 0, isCommitted: false, at: now)
+        case .frame(let frame, .lost(let units)):
+            report.unitsLost += units.count
+            if configuration.policy.isStatic {
+                let event = LocalEvent.splitDue(frame)
+                queue.add(.local(node: index, boot: nodes[index].boot, event), at: now)
+            }
         default: break
         }
+    }
+
+    private func isRunning(_ participant: ParticipantID) -> Bool {
+        nodes.contains { $0.process?.identity == participant && $0.isRunning }
+    }
+
+    // MARK: Scenes
+
+    /// Fetches the scene from a source that can be reached, and builds it.
+    private mutating func prepareScene(
+        _ frame: FrameID, sources: [PeerReference], at index: Int
+    ) {
+        var fetched = now
+        if let source = reachable(sources, from: index) {
+            fetched =
+                occupyLinks(
+                    .scene, bytes: configuration.sceneBytes, flowsFrom: now, from: source, to: index
+                ).last
+        }
+        let build = random.duration(below: configuration.scenePreparation * 2)
+        queue.add(
+            .local(node: index, boot: nodes[index].boot, .sceneReady(frame, sources: sources)),
+            at: fetched + build)
+    }
+
+    /// The first of some nodes that runs and is not cut off.
+    private func reachable(_ sources: [PeerReference], from index: Int) -> Int? {
+        for source in sources {
+            guard let other = self.index(at: source.address) else { continue }
+            if nodes[other].process?.identity == source.participant, nodes[other].isRunning,
+                !isBlocked(from: other, to: index), !isBlocked(from: index, to: other)
+            {
+                return other
+            }
+        }
+        return nil
     }
 
     /// The scene has been built, if one of its sources could be reached.
     private mutating func prepared(_ frame: FrameID, sources: [PeerReference], at index: Int) {
         guard let local = localTime(index) else { return }
-        let source = sources.first { source in
-            guard let other = self.index(at: source.address) else { return false }
-            return nodes[other].process?.identity == source.participant && nodes[other].isRunning
-                && !isBlocked(from: other, to: index) && !isBlocked(from: index, to: other)
-        }
-        guard source != nil else {
+        guard reachable(sources, from: index) != nil else {
             nodes[index].process?.node.scenePreparationFailed(
                 frame, reason: "no source can be reached", at: local)
             return
@@ -109,14 +166,14 @@ extension Simulation {
     }
 
     private mutating func forget(_ frame: FrameID, at index: Int) {
-        guard var process = nodes[index].process else { return }
+        guard let process = nodes[index].process else { return }
         process.drivers[frame] = nil
         for device in process.devices.indices where process.devices[device].unit?.frame == frame {
+            countWork(device: device, of: index)
             process.devices[device].unit = nil
             process.devices[device].task += 1
             process.wantsUnits = true
         }
-        nodes[index].process = process
     }
 
     // MARK: Devices
@@ -133,6 +190,8 @@ extension Simulation {
             guard let next = nodes[index].process?.node.takeUnit(at: local) else { break }
             guard let job = job(of: next.frame) else { continue }
             nodes[index].process?.devices[device].unit = next
+            nodes[index].process?.devices[device].beganAt = now
+            nodes[index].process?.asksUntil[next.frame] = nil
             nodes[index].process?.devices[device].rest = jobs[job].tallies.cost(of: next.unit)
             beginTask(device: device, of: index)
         }
@@ -176,12 +235,23 @@ extension Simulation {
         measureCapacity()
     }
 
+    /// A device stops working on its unit: counts the time that it did.
+    mutating func countWork(device: Int, of index: Int) {
+        guard let state = nodes[index].process?.devices[device], state.unit != nil else { return }
+        let share = 1 / Double(nodes[index].speeds.count)
+        nodes[index].figures.busySeconds += (now - state.beganAt).seconds * share
+    }
+
     private mutating func finishUnit(device: Int, task: Int, at index: Int) {
         guard let local = localTime(index), let state = nodes[index].process?.devices[device],
             state.task == task, let (frame, unit) = state.unit, let job = job(of: frame)
         else { return }
+        countWork(device: device, of: index)
+        timeline?.addUnit(
+            unit, of: frame, node: index, device: device, from: state.beganAt, to: now)
         nodes[index].process?.devices[device].unit = nil
         nodes[index].process?.wantsUnits = true
+        nodes[index].figures.units += 1
         jobs[job].unitsRendered += 1
         let speed = nodes[index].speeds.reduce(0, +) / nodes[index].slowness
         nodes[index].process?.node.setSpeed(samplesPerSecond: speed)

@@ -3,11 +3,13 @@
 
 import MeshCore
 import MeshNode
+import WorkStealing
 
 /// One simulated run.
 ///
-/// The same configuration gives the same run, event for event, on every machine.
-public struct Simulation: Sendable {
+/// The same configuration gives the same run, event for event, on every machine. A simulation is
+/// used by one thread; several run beside each other.
+public struct Simulation: ~Copyable {
     public let configuration: SimulationConfiguration
     /// Called with a line for each thing worth following; for finding out what went wrong.
     public var log: (@Sendable (String) -> Void)?
@@ -36,6 +38,10 @@ public struct Simulation: Sendable {
     let faultsEnd: Instant
     /// A film may have changed since the last check.
     var filmsChanged = false
+    /// When each process that is no more died.
+    var deaths: [ParticipantID: Instant] = [:]
+    /// What a picture of the run is made of; nil unless it is asked for.
+    public internal(set) var timeline: Timeline?
 
     /// The most violations reported.
     static let violationsMax = 16
@@ -52,6 +58,7 @@ public struct Simulation: Sendable {
                 speeds: speeds)
         }
         report = SimulationReport(seed: configuration.seed, nodes: nodes.count)
+        if configuration.recordsTimeline { timeline = Timeline(speeds: configuration.nodes) }
         let ends = configuration.faults.map(\.end) + configuration.submissions.map(\.time)
         faultsEnd = .zero + (ends.max() ?? .zero)
         for submission in configuration.submissions {
@@ -75,7 +82,9 @@ public struct Simulation: Sendable {
             report.steps += 1
             note(event)
             process(event)
-            if report.steps >= configuration.stepsMax { violate(.restless, describeUnfinished()) }
+            if report.steps >= configuration.stepsPerNodeMax * nodes.count {
+                violate(.restless, describeUnfinished())
+            }
             guard report.violations.isEmpty else { break }
             guard now >= nextLook else { continue }
             nextLook = now + .milliseconds(100)
@@ -130,20 +139,39 @@ public struct Simulation: Sendable {
         nodes[index].boot += 1
         let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].boot)
         let offset = random.duration(below: .seconds(100_000))
-        var process = SimulatedProcess(
+        let process = SimulatedProcess(
             identity: identity,
             node: MeshNode(
                 identity: identity, name: "node \(index)", address: nodes[index].address,
-                configuration: configuration.node, seed: random.next(), at: now + offset),
-            clockOffset: offset, devices: nodes[index].speeds.map { SimulatedDevice(speed: $0) })
+                configuration: nodeConfiguration, seed: random.next(), at: now + offset),
+            clockOffset: offset, speeds: nodes[index].speeds)
         process.node.setSpeed(samplesPerSecond: nodes[index].speeds.reduce(0, +))
-        var others = nodes.indices.filter { $0 != index }.map { nodes[$0].address }
-        random.shuffle(&others)
-        process.node.discovered(Array(others.prefix(16)), at: now + offset)
+        process.node.discovered(someAddresses(but: index), at: now + offset)
         nodes[index].process = process
+        nodes[index].startedAt = now
         log?("\(now) node \(index) starts as \(identity)")
         measureCapacity()
         drive(index)
+    }
+
+    /// Of every node: with other policies a thief that asks for nothing ahead never asks.
+    private var nodeConfiguration: MeshNodeConfiguration {
+        var node = configuration.node
+        if configuration.policy != .stealing { node.frame.stealAhead = .zero }
+        return node
+    }
+
+    /// What discovery finds: the addresses of some other nodes, started or not.
+    private mutating func someAddresses(but index: Int) -> [NodeAddress] {
+        let countMax = 16
+        guard nodes.count > 4 * countMax else {
+            var others = nodes.indices.filter { $0 != index }.map { nodes[$0].address }
+            random.shuffle(&others)
+            return Array(others.prefix(countMax))
+        }
+        return (0..<countMax).map { _ in
+            nodes[(index + 1 + random.below(nodes.count - 1)) % nodes.count].address
+        }
     }
 
     /// Submits a frame, if its originator is there to do so.
@@ -156,10 +184,12 @@ public struct Simulation: Sendable {
         let frame = nodes[index].process?.node.submit(jobs[number].submission.job, at: local)
         guard let frame else { return }
         jobs[number].frame = frame
+        timeline?.addSubmission(of: frame, at: now)
         jobs[number].submittedAt = now
         jobs[number].capacityBefore = capacity
         nodes[index].process?.drivers[frame] = FilmKeeper()
         log?("\(now) node \(index) submits \(frame)")
+        if configuration.policy.isStatic { splitWhenReady(frame, at: index) }
         drive(index)
     }
 
@@ -219,7 +249,25 @@ public struct Simulation: Sendable {
             outcome.rendersPerUnit = Double(job.unitsRendered) / Double(job.tallies.workSpace.count)
             return outcome
         }
+        result.perNode = nodes.map { figures(of: $0) }
+        for figures in result.perNode { result.traffic = result.traffic + figures.sent }
         return result
+    }
+
+    /// The figures of a node, with its idle time: from the first submission, or its start, until
+    /// the last frame was complete.
+    private func figures(of node: SimulatedNode) -> NodeFigures {
+        var figures = node.figures
+        let submitted = jobs.filter { $0.frame != nil }
+        guard node.process != nil, let first = submitted.map(\.submittedAt).min() else {
+            return figures
+        }
+        let ends = submitted.map { job in
+            job.outcome.makespanSeconds.map { job.submittedAt + Duration(seconds: $0) } ?? now
+        }
+        let time = (ends.max() ?? now) - max(first, node.startedAt)
+        figures.idleSeconds = max(0, time.seconds - figures.busySeconds)
+        return figures
     }
 }
 
@@ -230,7 +278,7 @@ struct CommittedRound: Hashable, Sendable {
 }
 
 /// A frame in a simulation.
-struct SimulatedJob: Sendable {
+struct SimulatedJob {
     let submission: SimulationConfiguration.Submission
     let tallies: UnitTallies
     var frame: FrameID?

@@ -19,6 +19,8 @@ public struct SimulationConfiguration: Sendable {
     public var node = MeshNodeConfiguration()
     /// The time that a node needs to fetch and build a scene: evenly distributed up to twice this.
     public var scenePreparation: Duration = .milliseconds(150)
+    /// What it fetches for that, besides the job.
+    public var sceneBytes = 1_000_000
     /// The sigma of the lognormal distribution of the tiles' costs per sample; zero: all alike.
     public var costSigma = 0.5
     /// The bytes of a film stream per pixel of a touched tile: three channels of beauty and two
@@ -26,8 +28,12 @@ public struct SimulationConfiguration: Sendable {
     public var bytesPerPixel = 15.0
     /// The run fails when its frames are not settled this long after the last fault.
     public var patience: Duration = .seconds(120)
-    /// The run fails after this many events: some machine does not come to rest.
-    public var stepsMax = 2_000_000
+    /// The run fails after this many events a node: some machine does not come to rest.
+    public var stepsPerNodeMax = 250_000
+    /// How units get to the nodes; other than stealing for comparison only.
+    public var policy = WorkPolicy.stealing
+    /// Whether the run keeps a ``Timeline``.
+    public var recordsTimeline = false
 
     public init(seed: UInt64, nodes: [[Double]]) {
         self.seed = seed
@@ -45,54 +51,6 @@ public struct SimulationConfiguration: Sendable {
             self.node = node
             self.job = job
         }
-    }
-
-    /// How much goes wrong in a random run.
-    public enum FaultLevel: String, Hashable, Sendable, CaseIterable {
-        /// Nothing, on a perfect network.
-        case none
-        /// What an office sees on a bad day.
-        case mild
-        /// Everything at once, more often than ever happens.
-        case wild
-    }
-
-    /// A run made up from a seed alone: its nodes, their speeds, one or two frames of about 8 s of
-    /// ideal time, and faults of a level.
-    public static func random(
-        seed: UInt64, nodeCounts: ClosedRange<Int> = 8...16, faults level: FaultLevel
-    ) -> SimulationConfiguration {
-        var random = RandomNumbers(seed: seed ^ 0x51a7_0c1b_77e3_9d05)
-        let count = nodeCounts.lowerBound + random.below(nodeCounts.count)
-        let job = JobDescription(
-            width: 256, height: 192, tileSize: 32, samplesPerPixel: [16, 32, 64][random.below(3)])
-        let samples = Double(job.width * job.height * job.samplesPerPixel)
-        let relative = (0..<count).map { _ in Double(1 << random.below(5)) }
-        let scale = samples / 8 / relative.reduce(0, +)
-        let nodes = relative.map { speed in
-            random.below(3) == 0
-                ? [speed * scale * 0.75, speed * scale * 0.25] : [speed * scale]
-        }
-        var result = SimulationConfiguration(seed: seed, nodes: nodes)
-        let first = Submission(time: .seconds(2), node: random.below(count), job: job)
-        result.submissions = [first]
-        if level != .none, random.below(3) == 0 {
-            let second = Submission(
-                time: .seconds(2) + random.duration(below: .seconds(6)), node: random.below(count),
-                job: job)
-            result.submissions.append(second)
-        }
-        switch level {
-        case .none: result.network.isPerfect = true
-        case .mild: break
-        case .wild:
-            result.network.datagramLoss = 0.05 * random.unit()
-            result.network.datagramDuplication = 0.02 * random.unit()
-            result.network.messageLoss = 0.02 * random.unit()
-            result.network.messageDuplication = 0.02 * random.unit()
-        }
-        result.faults = ScheduledFault.random(level, nodes: count, using: &random)
-        return result
     }
 }
 
@@ -113,6 +71,8 @@ public struct NetworkModel: Hashable, Sendable {
     public var messagePatience: Duration = .seconds(12)
     /// A stream on which nothing moves for this long has failed.
     public var stallLimit: Duration = .seconds(8)
+    /// A stream that is put together from others ends this much after them.
+    public var pieceBytes = 64 << 10
 
     public init() {}
 

@@ -29,17 +29,6 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "step \(step), \(time): \(kind.rawValue): \(text)" }
 }
 
-/// Messages and bytes of one kind, of all nodes.
-public struct Traffic: Hashable, Sendable {
-    public var messages = 0
-    public var bytes = 0
-
-    mutating func count(_ bytes: Int) {
-        messages += 1
-        self.bytes += bytes
-    }
-}
-
 /// What came of one frame.
 public struct FrameOutcome: Hashable, Sendable {
     public enum End: String, Hashable, Sendable {
@@ -70,13 +59,21 @@ public struct SimulationReport: Sendable {
     public var nodes: Int
     public var violations: [Violation] = []
     public var frames: [FrameOutcome] = []
-    public var gossip = Traffic()
-    public var control = Traffic()
-    public var films = Traffic()
+    /// By the index of the node.
+    public var perNode: [NodeFigures] = []
+    /// Of all nodes.
+    public var traffic = TrafficByKind()
+    /// Rounds that moved pixels and were committed, and such as were given up.
+    public var roundsCommitted = 0
     public var roundsAbandoned = 0
     public var unitsLost = 0
-    /// Members declared dead whose process was running.
+    /// Running members that another suspected while no cut was in force.
+    public var falseSuspicions = 0
+    /// Running members that another declared dead while no cut was in force.
     public var falseDeaths = 0
+    /// For each process that died and each member that noticed: the seconds until it did; in the
+    /// order of noticing.
+    public var detections: [Double] = []
     public var steps = 0
     public var virtualSeconds = 0.0
     /// Over all events: equal for equal runs.
@@ -89,4 +86,16 @@ public struct SimulationReport: Sendable {
     public var makespanOverIdeal: Double? { frames.first?.makespanOverIdeal }
     /// Of the first frame.
     public var firstImageSeconds: Double? { frames.first?.firstImageSeconds }
+    /// Whether every frame that was submitted came to its good end.
+    public var isCompleted: Bool { frames.allSatisfy { $0.end != .unfinished } }
+    /// The median of ``detections``.
+    public var detectionSeconds: Double? {
+        detections.isEmpty ? nil : detections.sorted()[detections.count / 2]
+    }
+    /// Units rendered over units of the frames.
+    public var rendersPerUnit: Double {
+        let counted = frames.filter { $0.end != .void }
+        guard !counted.isEmpty else { return 0 }
+        return counted.reduce(0) { $0 + $1.rendersPerUnit } / Double(counted.count)
+    }
 }

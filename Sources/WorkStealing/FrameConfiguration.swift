@@ -6,20 +6,32 @@
 public struct FrameConfiguration: Hashable, Sendable {
     // MARK: Rounds
 
-    /// The shortest time between the starts of two rounds that move pixels, and the time of the
-    /// first one: a first image soon.
+    /// The shortest time between the starts of two rounds that move pixels, once there is a first
+    /// image.
     public var roundIntervalMin: Duration = .milliseconds(100)
     /// The longest time between two rounds that move pixels: what a crash of every holder of a
-    /// partial film can cost.
-    public var roundIntervalMax: Duration = .seconds(8)
+    /// partial film can cost. The death of a node that has 40 % of the speed, as the fastest of
+    /// twelve in docs/BENCHMARKS.md, throws 0.4 × this away at worst: 0.8 s, of a frame of 40 s 2 %.
+    public var roundIntervalMax: Duration = .seconds(2)
     /// The interval as a share of the time since the frame began: a viewer sees the image refine
     /// at growing intervals, `interval = share × elapsed`.
     public var roundIntervalShare = 0.3
-    /// `interval ≥ factor × cost of the last data phase`: reduction takes at most
-    /// 1 / factor of the time, 5 %.
-    public var roundCostFactor = 20.0
+    /// `interval ≥ factor × cost of the last data phase`: data is on its way for at most
+    /// 1 / factor of the time. Nearly all of that is waiting for links; processors pack and add at
+    /// gigabytes a second.
+    public var roundCostFactor = 4.0
+    /// The same for a root without others, whose rounds cost its own processor time and nothing
+    /// else: 5 % of a thread at most.
+    public var roundCostFactorAlone = 20.0
+    /// The longest time between two rounds of a root without others.
+    public var roundIntervalMaxAlone: Duration = .seconds(8)
     /// `interval ≤ share × estimated rest of the frame`: the last contribution is small.
     public var roundRestShare = 0.4
+    /// The shortest time between two rounds that move pixels while somebody waits for them, for the
+    /// first image or for the last units: `this + participants × roundIntervalPerParticipant`, since
+    /// each of those gets a start and answers it.
+    public var roundIntervalHurried: Duration = .milliseconds(20)
+    public var roundIntervalPerParticipant: Duration = .microseconds(100)
     /// The longest time between two starts, for liveness and counting claims. Starts in between
     /// rounds of data only collect reports: `max(this, participants × heartbeatPerParticipant)`.
     public var heartbeatInterval: Duration = .seconds(1)

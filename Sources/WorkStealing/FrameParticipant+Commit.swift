@@ -131,7 +131,8 @@ extension FrameParticipant {
         root.contributors = []
         let interval = RoundSchedule.interval(
             elapsed: now - beganAt, lastCost: root.lastCost, rest: estimatedRest(),
-            configuration: configuration)
+            hasFirstImage: ledger.isSuperset(of: IntervalSet(deque.weights.firstPass)),
+            participants: root.members.count, configuration: configuration)
         root.nextDataAt = max(now, root.lastDataAt + interval)
         var next = root.nextDataAt
         if root.members.count > 1 || root.loss.hasSuspects {
@@ -158,60 +159,5 @@ extension FrameParticipant {
         let rest = IntervalSet(workSpace.all).subtracting(IntervalSet(done))
         guard speeds > 0 else { return nil }
         return Duration(seconds: Double(deque.weights.samples(of: rest)) / speeds)
-    }
-
-    // MARK: Late units
-
-    /// Gives an idle node a unit that somebody else has claimed for long, and tells its owners.
-    mutating func helpWithLateUnit(_ helper: ParticipantID, at now: Instant) {
-        guard var root, !isComplete, let position = root.position(of: helper) else { return }
-        if root.helped.count >= configuration.helpedUnitsMax { root.helped = [:] }
-        var late: [SampleRange] = []
-        var held = ledger.ranges + partials.coverage.ranges
-        for member in root.members where member.id != helper {
-            late += member.aging.aged.ranges
-            for seal in member.report?.seals ?? [] { held += seal.coverage.ranges }
-        }
-        if helper == identity {
-            held += claims.ranges
-        } else {
-            held += (root[position].report?.claims ?? IntervalSet()).ranges
-            for entry in inProgress where now - entry.since >= configuration.lateAge {
-                late.append(SampleRange(entry.unit, entry.unit + 1))
-            }
-        }
-        let candidates = IntervalSet(late).subtracting(IntervalSet(held))
-        guard let unit = pickLate(candidates, from: root, at: now) else { return }
-        let times = root.helped[unit]?.times ?? 0
-        let pause = configuration.lateRepeat * (1 << min(times, 5))
-        root.helped[unit] = RootState.Helped(times: times + 1, nextAt: now + pause)
-        self.root = root
-        statistics.unitsHelped += 1
-        let units = LateUnits(
-            term: term, units: IntervalSet(SampleRange(unit, unit + 1)))
-        if inProgress.contains(where: { $0.unit == unit }) { contest(units.units) }
-        for member in root.others
-        where member.id != helper && member.report?.claims.contains(unit) == true {
-            send(.contested(units), to: member.id)
-        }
-        if helper == identity {
-            help(with: units.units)
-        } else {
-            send(.lateUnits(units), to: helper)
-        }
-    }
-
-    /// A random late unit that nobody was asked to help with a moment ago.
-    private mutating func pickLate(
-        _ candidates: IntervalSet, from root: RootState, at now: Instant
-    ) -> Int? {
-        guard !candidates.isEmpty else { return nil }
-        for _ in 0..<16 {
-            let range = candidates.ranges[random.below(candidates.ranges.count)]
-            let unit = range.lowerBound + random.below(range.count)
-            if let known = root.helped[unit], known.nextAt > now { continue }
-            return unit
-        }
-        return nil
     }
 }

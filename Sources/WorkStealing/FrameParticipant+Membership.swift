@@ -92,7 +92,8 @@ extension FrameParticipant {
             }
             return
         }
-        if root.position(of: sender) == nil {
+        let isNew = root.position(of: sender) == nil
+        if isNew {
             guard root.members.count < configuration.participantsMax else { return ignore() }
             let newest = root.members.filter { $0.id.node == sender.node }.map(\.id.boot).max()
             if let newest, newest > sender.boot { return ignore() }
@@ -109,10 +110,17 @@ extension FrameParticipant {
             }
             self.root = root
         }
-        // In the middle of a round the newcomer is told at once; the others learn at the next. Of a
+        // The newcomer is told at once, and gets work; the others learn at the next round. Of a
         // complete frame there may be no next.
-        if root.phase != .idle || isFarewellOver { return sendStart(to: [sender]) }
-        self.root?.nextStartAt = min(root.nextStartAt, now + configuration.admissionDelay)
+        sendStart(to: [sender])
+        if isNew, round != nil, let position = root.position(of: sender) {
+            share(with: [root[position]], at: now)
+        }
+        guard root.phase == .idle, !isFarewellOver else { return }
+        let next =
+            round == nil
+            ? root.earliestStart(at: now, configuration) : now + configuration.admissionDelay
+        self.root?.nextStartAt = min(root.nextStartAt, next)
     }
 
     // MARK: Dismissal

@@ -92,6 +92,8 @@ extension FrameParticipant {
         }
         root.number += 1
         let round = RoundID(term: term, number: root.number)
+        let newcomers =
+            self.round == nil ? root.others.filter { !participants.contains($0.id) } : []
         self.round = round
         participants = root.members.map(\.id)
         for position in root.members.indices {
@@ -115,6 +117,7 @@ extension FrameParticipant {
         let back = grants.takeBack(at: now) { gone.contains($0) }
         for lent in back { addClaims(lent.units, at: now) }
         sendStart(to: root.others.map(\.id))
+        share(with: newcomers, at: now)
         if root.members.count == 1 { endReports(at: now) }
     }
 
@@ -143,6 +146,7 @@ extension FrameParticipant {
         root?[position].missedRounds = 0
         root?[position].hasReported = true
         root?[position].report = report
+        root?.lateBook = nil
         root?[position].samplesPerSecond = report.samplesPerSecond
         root?[position].aging.observe(report.claims, age: configuration.lateAge, at: now)
         let uncommitted = report.seals.reduce(0) { $0 + $1.coverage.subtracting(ledger).count }

@@ -55,6 +55,10 @@ extension FrameParticipant {
             exile(at: now)
             return applyLedger(start.ledger, at: stamp(start.round), now: now)
         }
+        // The root sends newcomers a part of its work along with their first start.
+        if standing != .listed {
+            thief.nextAt = max(thief.nextAt, now + configuration.stealBackoffMin)
+        }
         standing = .listed
         heardAt = now
         applyLedger(start.ledger, at: stamp(start.round), now: now)

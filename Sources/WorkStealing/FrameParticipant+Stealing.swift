@@ -104,15 +104,30 @@ extension FrameParticipant {
         root?.position(of: other) != nil || participants.contains(other)
     }
 
+    /// The root gives newcomers their parts of what it holds before they ask, in proportion to all
+    /// their speeds: above all of the first pass, of which thieves that take what they find get too
+    /// much or too little, and the first image waits for the unluckiest.
+    mutating func share(with newcomers: [RootState.Member], at now: Instant) {
+        var rest = newcomers.reduce(0) { $0 + $1.samplesPerSecond }
+        for member in newcomers where member.samplesPerSecond > 0 && !deque.isEmpty {
+            rest -= member.samplesPerSecond
+            _ = give(
+                to: member.id, speed: member.samplesPerSecond, keepingFor: max(0, rest),
+                request: 0, at: now)
+        }
+    }
+
     /// Lends a thief its share of what is left.
+    /// - Parameter others: the speed of those who are to have a part of it too.
     /// - Returns: false when there is nothing worth giving.
     private mutating func give(
-        to thief: ParticipantID, speed thiefSpeed: Double, request: UInt64, at now: Instant
+        to thief: ParticipantID, speed thiefSpeed: Double, keepingFor others: Double = 0,
+        request: UInt64, at now: Instant
     ) -> Bool {
         guard !grants.isFull else { return false }
         // A victim that has not been measured yet takes itself for the thief's equal.
         let units = deque.give(
-            thiefSpeed: thiefSpeed, victimSpeed: isSpeedKnown ? speed : thiefSpeed)
+            thiefSpeed: thiefSpeed, victimSpeed: others + (isSpeedKnown ? speed : thiefSpeed))
         guard !units.isEmpty else { return false }
         _ = grants.lend(units, to: thief, request: request, at: now)
         statistics.grantsGiven += 1

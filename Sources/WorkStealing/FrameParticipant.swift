@@ -83,7 +83,7 @@ public struct FrameParticipant: Sendable {
         participants = [identity]
         deque.add(IntervalSet(workSpace.all))
         var root = RootState(members: [identity], at: now)
-        root.nextDataAt = now + configuration.roundIntervalMin
+        root.nextDataAt = now + configuration.roundIntervalHurried
         root.nextStartAt = root.nextDataAt
         self.root = root
         emit(.workAvailable)

@@ -96,6 +96,8 @@ struct RootState: Sendable {
     var farewells = 0
     /// Late units given to helpers; looked up, never iterated but to be emptied.
     var helped: [Int: Helped] = [:]
+    /// What the reports say of late units; nil when one has changed.
+    var lateBook: LateBook?
 
     init(members: [ParticipantID], at now: Instant) {
         self.members = members.map { Member(id: $0) }

@@ -9,17 +9,34 @@ enum RoundSchedule {
     ///   - elapsed: since the frame began.
     ///   - lastCost: of the last data phase, from its plan to its commit.
     ///   - rest: the estimated time until everything is rendered; nil when unknown.
+    ///   - hasFirstImage: whether the first pass is committed; until then rounds come as fast as
+    ///     they pay, since somebody waits.
+    ///   - participants: of the frame, the root included.
     static func interval(
-        elapsed: Duration, lastCost: Duration, rest: Duration?, configuration: FrameConfiguration
+        elapsed: Duration, lastCost: Duration, rest: Duration?, hasFirstImage: Bool,
+        participants: Int, configuration: FrameConfiguration
     ) -> Duration {
+        // One more round must still pay: a cost of c leaves at least 2c between rounds, and the
+        // root's control traffic has its bound.
+        let hurried = max(
+            configuration.roundIntervalHurried
+                + configuration.roundIntervalPerParticipant * participants,
+            lastCost + lastCost)
+        guard hasFirstImage else { return hurried }
         let shortest = configuration.roundIntervalMin
         let growing = Duration(seconds: elapsed.seconds * configuration.roundIntervalShare)
-        let cheap = Duration(seconds: lastCost.seconds * configuration.roundCostFactor)
-        let usual = max(min(max(growing, shortest), configuration.roundIntervalMax), cheap)
+        // A root without others has no links to wait for: its rounds cost its own processor time,
+        // and protect nothing.
+        let isAlone = participants == 1
+        let factor =
+            isAlone ? configuration.roundCostFactorAlone : configuration.roundCostFactor
+        let longest =
+            isAlone ? configuration.roundIntervalMaxAlone : configuration.roundIntervalMax
+        let cheap = Duration(seconds: lastCost.seconds * factor)
+        let usual = max(min(max(growing, shortest), longest), cheap)
         guard let rest else { return usual }
         let ending = Duration(seconds: rest.seconds * configuration.roundRestShare)
-        // One more round must still pay: a cost of c leaves at least 2c between rounds.
-        return min(usual, max(ending, shortest, lastCost + lastCost))
+        return min(usual, max(ending, hurried))
     }
 
     /// The interval between two starts, with data or without.

@@ -9,6 +9,14 @@ import Tracer
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
+        abstract: "Measure the tracer on a scene, or the mesh in virtual time.",
+        subcommands: [TracerBenchCommand.self, MeshBenchCommand.self],
+        defaultSubcommand: TracerBenchCommand.self)
+}
+
+struct TracerBenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tracer",
         abstract: "Measure the tracer on a scene.",
         discussion: "Samples per CPU-second compare between runs on a busy machine; the image's "
             + "mean says whether two renderers rendered the same.")

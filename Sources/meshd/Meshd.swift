@@ -21,6 +21,7 @@ struct Meshd: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, RenderCommand.self, NodesCommand.self, DevicesCommand.self,
             StatusCommand.self, FramesCommand.self, FetchCommand.self, BenchCommand.self,
+            SimCommand.self,
         ])
 
     static func main() async {
@@ -38,6 +39,8 @@ struct Meshd: AsyncParsableCommand {
 /// How the program ends; the values are in the help.
 enum Outcome: Int32 {
     case done = 0
+    /// A simulated run broke a promise.
+    case brokenPromise = 1
     /// EX_USAGE of sysexits.h, as the argument parser has it.
     case badUsage = 64
     case unreadableScene = 65
@@ -49,7 +52,8 @@ enum Outcome: Int32 {
     var exitCode: ExitCode { ExitCode(rawValue) }
 
     static let help = """
-        Exit codes: 0 done, 64 bad usage, 65 unreadable scene, 69 no mesh, peer or daemon reachable, \
+        Exit codes: 0 done, 1 a simulation broke a promise, 64 bad usage, 65 unreadable scene, \
+        69 no mesh, peer or daemon reachable, \
         70 failed, 73 output cannot be written, 130 interrupted (the picture so far is written).
         """
 }

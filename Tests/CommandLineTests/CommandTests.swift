@@ -20,7 +20,7 @@ struct CommandTests {
 
     @Test(
         "Every command has help, with the exit codes where a script needs them",
-        arguments: ["up", "render", "nodes", "devices", "status", "frames", "fetch"])
+        arguments: ["up", "render", "nodes", "devices", "status", "frames", "fetch", "sim"])
     func help(_ command: String) async throws {
         let place = try Workplace()
         let result = try await place.meshd(["help", command])
@@ -28,7 +28,7 @@ struct CommandTests {
         #expect(result.output.contains("USAGE: meshd \(command)"), "\(result)")
         let overview = try await place.meshd(["--help"])
         #expect(overview.output.contains(command))
-        for code in [64, 65, 69, 70, 73, 130] {
+        for code in [1, 64, 65, 69, 70, 73, 130] {
             #expect(overview.output.contains("\(code) "), "\(overview)")
         }
     }

@@ -57,7 +57,7 @@ struct SimulationTests {
         let second = Self.run(seed, .wild)
         #expect(first.traceHash == second.traceHash, "seed \(seed)")
         #expect(first.steps == second.steps, "seed \(seed)")
-        #expect(first.control == second.control, "seed \(seed)")
+        #expect(first.perNode == second.perNode, "seed \(seed)")
         #expect(first.traceHash != Self.run(seed + 1, .wild).traceHash, "seed \(seed)")
     }
 

@@ -207,18 +207,28 @@ private func space() throws -> WorkSpace {
     @Test("Rounds come soon at first, then seldom, and often again towards the end")
     func schedule() {
         let configuration = FrameConfiguration()
-        func interval(_ elapsed: Double, _ cost: Double, _ rest: Double?) -> Double {
+        func interval(
+            _ elapsed: Double, _ cost: Double, _ rest: Double?, hasImage: Bool = true,
+            participants: Int = 10
+        ) -> Double {
             RoundSchedule.interval(
                 elapsed: Duration(seconds: elapsed), lastCost: Duration(seconds: cost),
-                rest: rest.map { Duration(seconds: $0) }, configuration: configuration
+                rest: rest.map { Duration(seconds: $0) }, hasFirstImage: hasImage,
+                participants: participants, configuration: configuration
             ).seconds
         }
+        // Somebody waits: as often as it pays.
+        #expect(abs(interval(5, 0, 100, hasImage: false) - 0.021) < 1e-9)
+        #expect(abs(interval(5, 0.2, 100, hasImage: false) - 0.4) < 1e-9)
+        #expect(abs(interval(100, 0, 0.01) - 0.021) < 1e-9)
+        #expect(abs(interval(100, 0, 0.01, participants: 1_000) - 0.12) < 1e-9)
         #expect(interval(0, 0, nil) == 0.1)
-        #expect(abs(interval(10, 0, 100) - 3) < 1e-9)
-        #expect(interval(1_000, 0, 1_000) == 8)
-        #expect(abs(interval(1_000, 1, 1_000) - 20) < 1e-9)
+        #expect(abs(interval(5, 0, 100) - 1.5) < 1e-9)
+        #expect(interval(1_000, 0, 1_000) == 2)
+        #expect(abs(interval(1_000, 1, 1_000) - 4) < 1e-9)
+        #expect(interval(1_000, 0, 1_000, participants: 1) == 8)
+        #expect(abs(interval(1_000, 1, 1_000, participants: 1) - 20) < 1e-9)
         #expect(abs(interval(100, 0, 5) - 2) < 1e-9)
-        #expect(interval(100, 0, 0.01) == 0.1)
     }
 
     @Test("A ledger takes nothing older, and commits nothing twice")

@@ -1,0 +1,110 @@
+// What a user asks of `meshd sim`, before a seed makes a run of it.
+
+public import MeshNode
+import MeshCore
+
+/// A family of runs, one for each seed.
+public struct SimulationScenario: Sendable {
+    /// The number of nodes; chosen by the seed, 8 to 16, if nil and ``speeds`` is no list.
+    public var nodes: Int?
+    /// One device each; chosen by the seed, two devices in some, if nil.
+    public var speeds: SpeedDistribution?
+    /// Chosen by the seed if nil: 256 × 192 at 16 to 64 samples.
+    public var frame: JobDescription?
+    /// Speeds are such that all nodes together need this long for the frame.
+    public var idealSeconds = 8.0
+    /// The originator; chosen by the seed if nil.
+    public var originator: Int?
+    /// How much goes wrong, made up from the seed.
+    public var faultLevel = FaultLevel.none
+    /// What goes wrong besides that, in the order of time.
+    public var faults: [ScheduledFault] = []
+    /// A network that is not the usual one of the fault level.
+    public var network: NetworkModel?
+    /// The sigma of the tiles' costs; see ``SimulationConfiguration/costSigma``.
+    public var costSigma = 0.5
+
+    public init() {}
+
+    /// How much goes wrong in a random run.
+    public enum FaultLevel: String, Hashable, Sendable, CaseIterable {
+        /// Nothing, on a perfect network.
+        case none
+        /// What an office sees on a bad day.
+        case mild
+        /// Everything at once, more often than ever happens.
+        case wild
+    }
+
+    /// The run of a seed.
+    public func configuration(seed: UInt64) -> SimulationConfiguration {
+        SimulationConfiguration.random(seed: seed, of: self)
+    }
+}
+
+extension SimulationConfiguration {
+    public typealias FaultLevel = SimulationScenario.FaultLevel
+
+    /// A run made up from a seed alone: its nodes, their speeds, one or two frames of about 8 s of
+    /// ideal time, and faults of a level.
+    public static func random(
+        seed: UInt64, nodeCounts: ClosedRange<Int> = 8...16, faults level: FaultLevel
+    ) -> SimulationConfiguration {
+        var scenario = SimulationScenario()
+        scenario.faultLevel = level
+        return random(seed: seed, nodeCounts: nodeCounts, of: scenario)
+    }
+
+    /// A run of a scenario; the seed decides what the scenario leaves open.
+    fileprivate static func random(
+        seed: UInt64, nodeCounts: ClosedRange<Int> = 8...16, of scenario: SimulationScenario
+    ) -> SimulationConfiguration {
+        var random = RandomNumbers(seed: seed ^ 0x51a7_0c1b_77e3_9d05)
+        let drawn = nodeCounts.lowerBound + random.below(nodeCounts.count)
+        let count = scenario.nodes ?? scenario.speeds?.listCount ?? drawn
+        let chosen = JobDescription(
+            width: 256, height: 192, tileSize: 32, samplesPerPixel: [16, 32, 64][random.below(3)])
+        let job = scenario.frame ?? chosen
+        let nodes = speeds(of: scenario, job, count: count, using: &random)
+        var result = SimulationConfiguration(seed: seed, nodes: nodes)
+        result.costSigma = scenario.costSigma
+        let node = scenario.originator.map { $0 % count } ?? random.below(count)
+        result.submissions = [Submission(time: .seconds(2), node: node, job: job)]
+        let level = scenario.faultLevel
+        if level != .none, random.below(3) == 0 {
+            let second = Submission(
+                time: .seconds(2) + random.duration(below: .seconds(6)), node: random.below(count),
+                job: job)
+            result.submissions.append(second)
+        }
+        switch level {
+        case .none: result.network.isPerfect = true
+        case .mild: break
+        case .wild:
+            result.network.datagramLoss = 0.05 * random.unit()
+            result.network.datagramDuplication = 0.02 * random.unit()
+            result.network.messageLoss = 0.02 * random.unit()
+            result.network.messageDuplication = 0.02 * random.unit()
+        }
+        if let network = scenario.network { result.network = network }
+        result.faults = ScheduledFault.random(level, nodes: count, using: &random)
+        result.faults = (result.faults + scenario.faults).sorted { $0.time < $1.time }
+        return result
+    }
+
+    /// Samples per second of each node's devices.
+    private static func speeds(
+        of scenario: SimulationScenario, _ job: JobDescription, count: Int,
+        using random: inout RandomNumbers
+    ) -> [[Double]] {
+        let samples = Double(job.width * job.height * job.samplesPerPixel)
+        let drawn = scenario.speeds ?? .powers(5)
+        let relative = drawn.draw(count, using: &random)
+        let scale = samples / scenario.idealSeconds / relative.reduce(0, +)
+        guard scenario.speeds == nil else { return relative.map { [$0 * scale] } }
+        return relative.map { speed in
+            random.below(3) == 0
+                ? [speed * scale * 0.75, speed * scale * 0.25] : [speed * scale]
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// Late units at the root: which claimed units an idle node may render as well (docs/PROTOCOL.md §4).
+// In a large mesh many ask at once, so what the reports say is put together once for all of them.
+
+import MeshCore
+
+extension RootState {
+    /// What the standing reports say of units that others than their owners may render.
+    struct LateBook: Sendable {
+        /// Claimed for long, and in no sealed partial film.
+        var aged: IntervalSet
+        /// The last few claims of members, with the member's speed.
+        var last: [(samplesPerSecond: Double, claims: IntervalSet)]
+        /// In sealed partial films.
+        var sealed: IntervalSet
+    }
+
+    /// Puts the reports together.
+    /// - Parameter countMax: a member with more claims than this is not at its last.
+    func makeLateBook(countMax: Int) -> LateBook {
+        var aged: [SampleRange] = []
+        var sealed: [SampleRange] = []
+        var last: [(samplesPerSecond: Double, claims: IntervalSet)] = []
+        for member in others {
+            aged += member.aging.aged.ranges
+            for seal in member.report?.seals ?? [] { sealed += seal.coverage.ranges }
+            if let claims = member.report?.claims, !claims.isEmpty, claims.count <= countMax {
+                last.append((member.samplesPerSecond, claims))
+            }
+        }
+        let held = IntervalSet(sealed)
+        return LateBook(aged: IntervalSet(aged).subtracting(held), last: last, sealed: held)
+    }
+}
+
+extension FrameParticipant {
+    /// Gives an idle node a unit that somebody else has claimed for long, or is slow with, and
+    /// tells its owners.
+    mutating func helpWithLateUnit(_ helper: ParticipantID, at now: Instant) {
+        guard root != nil, !isComplete, let position = root?.position(of: helper) else { return }
+        if root?.helped.count ?? 0 >= configuration.helpedUnitsMax { root?.helped = [:] }
+        let candidates = lateUnits(for: helper, at: position, now: now)
+        guard let unit = pickLate(candidates, at: now) else { return }
+        let times = root?.helped[unit]?.times ?? 0
+        let pause = configuration.lateRepeat * (1 << min(times, 5))
+        root?.helped[unit] = RootState.Helped(times: times + 1, nextAt: now + pause)
+        statistics.unitsHelped += 1
+        let units = LateUnits(
+            term: term, units: IntervalSet(SampleRange(unit, unit + 1)))
+        if inProgress.contains(where: { $0.unit == unit }) { contest(units.units) }
+        for member in root?.others ?? []
+        where member.id != helper && member.report?.claims.contains(unit) == true {
+            send(.contested(units), to: member.id)
+        }
+        if helper == identity {
+            help(with: units.units)
+        } else {
+            send(.lateUnits(units), to: helper)
+        }
+    }
+
+    /// The units that a helper may render as well.
+    private mutating func lateUnits(
+        for helper: ParticipantID, at position: Int, now: Instant
+    ) -> IntervalSet {
+        let book =
+            root?.lateBook ?? root?.makeLateBook(countMax: configuration.lateUnitsMax)
+        root?.lateBook = book
+        guard let book, let root else { return IntervalSet() }
+        let helperSpeed = helper == identity ? speed : root[position].samplesPerSecond
+        var more: [SampleRange] = []
+        // The last units of a much slower node need not be late: the helper is done before it.
+        for entry in book.last where entry.samplesPerSecond * 2 <= helperSpeed {
+            more += entry.claims.ranges
+        }
+        var own = claims
+        if helper != identity {
+            own = root[position].report?.claims ?? IntervalSet()
+            for entry in inProgress
+            where now - entry.since >= configuration.lateAge || speed * 2 <= helperSpeed {
+                more.append(SampleRange(entry.unit, entry.unit + 1))
+            }
+        }
+        let late = more.isEmpty ? book.aged : book.aged.union(IntervalSet(more))
+        var candidates = late.subtracting(own).subtracting(ledger)
+        if !more.isEmpty { candidates.subtract(book.sealed) }
+        return candidates.subtracting(partials.coverage)
+    }
+
+    /// A random late unit that nobody was asked to help with a moment ago.
+    private mutating func pickLate(
+        _ candidates: IntervalSet, at now: Instant
+    ) -> Int? {
+        guard !candidates.isEmpty else { return nil }
+        for _ in 0..<16 {
+            let range = candidates.ranges[random.below(candidates.ranges.count)]
+            let unit = range.lowerBound + random.below(range.count)
+            if let known = root?.helped[unit], known.nextAt > now { continue }
+            return unit
+        }
+        return nil
+    }
+}

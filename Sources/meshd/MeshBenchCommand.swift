@@ -1,0 +1,284 @@
+// `meshd bench mesh`: how well the mesh shares a frame, in virtual time, beside the ways in which
+// other renderers do.
+
+import ArgumentParser
+import Foundation
+import MeshNode
+import MeshSimulator
+
+struct MeshBenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mesh",
+        abstract: "Measure the mesh in virtual time.",
+        discussion: """
+            balance: twelve nodes of speeds 1 to 32 and about 30 s of work, shared as meshd does and \
+            as others do; without faults, with the fastest node dying at 50 %, and with it slowing \
+            tenfold at 80 %. Printed is the makespan over the ideal one: all that the devices could \
+            have rendered in that time over the work.
+            scale: a frame of 60 s on 10 to --nodes nodes.
+            first-image: the time to the first whole pass, on 2 to 64 nodes.
+            """)
+
+    enum Table: String, CaseIterable, ExpressibleByArgument {
+        case balance, scale
+        case firstImage = "first-image"
+    }
+
+    @Argument(help: "balance, scale or first-image.") var tables: [Table] = [.balance]
+    @Option(help: ArgumentHelp("Runs for each figure; the median is printed.", valueName: "A..B"))
+    var seeds = SeedRange(1...5)
+    @Option(help: "The most nodes of 'scale'.") var nodes = 1_000
+    @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        guard (10...10_000).contains(nodes) else {
+            throw ValidationError("'--nodes' must be 10 to 10000")
+        }
+    }
+
+    func run() async throws {
+        var cells: [MeshBenchCell] = []
+        for table in tables {
+            let rows =
+                switch table {
+                case .balance: Self.balance
+                case .scale: Self.scale(nodes)
+                case .firstImage: Self.firstImage
+                }
+            let done = await measure(rows)
+            if !json { Terminal.out(text(done, of: table)) }
+            cells += done
+        }
+        if json { Terminal.out(try jsonText(cells)) }
+        if cells.contains(where: { $0.violations > 0 }) { throw Outcome.brokenPromise.exitCode }
+    }
+
+    /// Runs all seeds of each case.
+    private func measure(_ cases: [MeshBenchCase]) async -> [MeshBenchCell] {
+        var cells: [MeshBenchCell] = []
+        for one in cases {
+            if Terminal.isInteractive { Terminal.renew("\(one.row), \(one.column)") }
+            let began = ContinuousClock.now
+            var reports: [SimulationReport] = []
+            await forEachSeed(seeds.range) { seed in
+                var simulation = Simulation(one.configuration(seed: seed))
+                return simulation.run()
+            } then: {
+                reports.append($0)
+            }
+            let wall = Double((ContinuousClock.now - began).components.seconds)
+            cells.append(MeshBenchCell(one, reports, wallSeconds: wall))
+            for report in reports {
+                for violation in report.violations {
+                    Terminal.error("\(one.row), \(one.column), seed \(report.seed): \(violation)")
+                }
+            }
+        }
+        Terminal.endRenewing()
+        return cells
+    }
+
+    private func text(_ cells: [MeshBenchCell], of kind: Table) -> String {
+        switch kind {
+        case .balance:
+            var columns: [String] = []
+            for cell in cells where !columns.contains(cell.column) { columns.append(cell.column) }
+            var rows = [["MAKESPAN / IDEAL"] + columns.map { $0.uppercased() }]
+            for policy in WorkPolicy.allCases {
+                rows.append(
+                    [policy.title]
+                        + columns.map { column in
+                            cells.first { $0.row == policy.title && $0.column == column }?
+                                .makespanText ?? "-"
+                        })
+            }
+            return table(rows)
+        case .scale:
+            return table(
+                [
+                    [
+                        "NODES", "EFFICIENCY", "MAKESPAN", "FIRST IMAGE", "GOSSIP B/S", "RENDERS",
+                        "EVENTS", "WALL",
+                    ]
+                ]
+                    + cells.map { cell in
+                        [
+                            cell.row, number(1 / cell.makespanOverIdeal, "%.3f"),
+                            number(cell.makespanSeconds, "%.1f s"),
+                            number(cell.firstImageSeconds, "%.2f s"),
+                            number(cell.gossipBytesPerSecond, "%.0f"),
+                            number(cell.rendersPerUnit, "%.3f"), number(cell.steps, "%.0f"),
+                            number(cell.wallSeconds, "%.0f s"),
+                        ]
+                    })
+        case .firstImage:
+            return table(
+                [["NODES", "FIRST IMAGE", "ONE PASS", "ONE FILM"]]
+                    + cells.map { cell in
+                        [
+                            cell.row, number(cell.firstImageSeconds * 1_000, "%.0f ms"),
+                            number(Self.passSeconds * 1_000, "%.0f ms"),
+                            number(Self.filmSeconds * 1_000, "%.0f ms"),
+                        ]
+                    })
+        }
+    }
+
+    private func number(_ value: Double, _ format: String) -> String {
+        value.isFinite ? String(format: format, value) : "-"
+    }
+
+    // MARK: Cases
+
+    private static let speeds: [Double] = [1, 1, 1, 2, 2, 2, 4, 4, 8, 8, 16, 32]
+
+    /// A switched network of 1 Gbit/s, and scenes that the nodes know already.
+    private static func office(_ scenario: SimulationScenario) -> SimulationConfiguration {
+        var run = scenario.configuration(seed: 1)
+        run.network.latency = .milliseconds(1)
+        run.network.jitter = .zero
+        run.network.bytesPerSecond = 125e6
+        run.sceneBytes = 0
+        run.scenePreparation = .zero
+        run.patience = .seconds(3_600)
+        return run
+    }
+
+    /// The frame is submitted after 2 s; the fastest node never is its originator.
+    private static var balance: [MeshBenchCase] {
+        var scenario = SimulationScenario()
+        scenario.speeds = .list(speeds)
+        scenario.frame = JobDescription(width: 1_920, height: 1_080, samplesPerPixel: 256)
+        scenario.idealSeconds = 30
+        scenario.costSigma = 1
+        let fastest = speeds.count - 1
+        let events: [(String, [ScheduledFault])] = [
+            ("no fault", []),
+            (
+                "fastest dies at 50 %",
+                [ScheduledFault(time: .seconds(17), fault: .crash(node: fastest, after: nil))]
+            ),
+            (
+                "fastest slows at 80 %",
+                [
+                    ScheduledFault(
+                        time: .seconds(26),
+                        fault: .slow(node: fastest, factor: 10, .seconds(3_600)))
+                ]
+            ),
+        ]
+        return WorkPolicy.allCases.flatMap { policy in
+            events.map { name, faults in
+                var scenario = scenario
+                scenario.faults = faults
+                return MeshBenchCase(
+                    row: policy.title, column: name, policy: policy,
+                    originators: fastest, scenario: scenario, adapt: office)
+            }
+        }
+    }
+
+    private static func scale(_ most: Int) -> [MeshBenchCase] {
+        [10, 100, 1_000, 10_000].filter { $0 <= most }.map { count in
+            var scenario = SimulationScenario()
+            scenario.speeds = .list(speeds)
+            scenario.nodes = count
+            scenario.idealSeconds = 60
+            scenario.costSigma = 0.5
+            // About five hundred units for a node of middle speed.
+            let (width, height) = count > 1_000 ? (7_680, 4_320) : (3_840, 2_160)
+            scenario.frame = JobDescription(
+                width: width, height: height, samplesPerPixel: count < 1_000 ? 256 : 1_024)
+            return MeshBenchCase(
+                row: "\(count)", column: "60 s", policy: .stealing, originators: count,
+                scenario: scenario, adapt: office)
+        }
+    }
+
+    /// Of a small frame at the speed of all nodes.
+    private static let passSeconds = 0.05
+    private static let filmSeconds = 640.0 * 360 * 15 / 125e6
+
+    private static var firstImage: [MeshBenchCase] {
+        [2, 4, 8, 16, 32, 64].map { count in
+            var scenario = SimulationScenario()
+            scenario.speeds = .list(speeds)
+            scenario.nodes = count
+            scenario.frame = JobDescription(width: 640, height: 360, samplesPerPixel: 256)
+            scenario.idealSeconds = passSeconds * 256
+            return MeshBenchCase(
+                row: "\(count)", column: "first image", policy: .stealing, originators: count,
+                scenario: scenario, adapt: office)
+        }
+    }
+}
+
+/// One cell of a table: a family of runs.
+struct MeshBenchCase: Sendable {
+    var row: String
+    var column: String
+    var policy: WorkPolicy
+    /// The originator is one of the first so many nodes, by the seed.
+    var originators: Int
+    var scenario: SimulationScenario
+    /// Sets network and scene.
+    var adapt: @Sendable (SimulationScenario) -> SimulationConfiguration
+
+    func configuration(seed: UInt64) -> SimulationConfiguration {
+        var scenario = scenario
+        scenario.originator = Int(seed % UInt64(originators))
+        var run = adapt(scenario)
+        run.seed = seed
+        run.policy = policy
+        return run
+    }
+}
+
+/// The medians of a cell's runs, and the worst balance.
+struct MeshBenchCell: Encodable {
+    var row: String
+    var column: String
+    var policy: String
+    var runs: Int
+    var violations: Int
+    var makespanOverIdeal: Double
+    var worstMakespanOverIdeal: Double
+    var makespanSeconds: Double
+    var firstImageSeconds: Double
+    var detectionSeconds: Double?
+    var rendersPerUnit: Double
+    /// Sent by a node, the mean of all.
+    var gossipBytesPerSecond: Double
+    var steps: Double
+    /// Of all runs, on this machine.
+    var wallSeconds: Double
+
+    init(_ one: MeshBenchCase, _ reports: [SimulationReport], wallSeconds: Double) {
+        func median(_ value: (SimulationReport) -> Double?) -> Double {
+            let known = reports.compactMap(value).sorted()
+            return known.isEmpty ? .infinity : known[known.count / 2]
+        }
+        row = one.row
+        column = one.column
+        policy = one.policy.rawValue
+        runs = reports.count
+        violations = reports.reduce(0) { $0 + $1.violations.count }
+        makespanOverIdeal = median(\.makespanOverIdeal)
+        worstMakespanOverIdeal = reports.compactMap(\.makespanOverIdeal).max() ?? .infinity
+        makespanSeconds = median { $0.frames.first?.makespanSeconds }
+        firstImageSeconds = median(\.firstImageSeconds)
+        detectionSeconds = reports.compactMap(\.detectionSeconds).max()
+        rendersPerUnit = median(\.rendersPerUnit)
+        gossipBytesPerSecond = median {
+            Double($0.traffic[.gossip].bytes) / Double($0.nodes) / $0.virtualSeconds
+        }
+        steps = median { Double($0.steps) }
+        self.wallSeconds = wallSeconds
+    }
+
+    /// `1.004 (1.006)`: the median and the worst.
+    var makespanText: String {
+        guard makespanOverIdeal.isFinite else { return "-" }
+        return String(format: "%.3f (%.3f)", makespanOverIdeal, worstMakespanOverIdeal)
+    }
+}
