@@ -14,9 +14,15 @@ for package in "${packages[@]}"; do
     [ "$state" = installed ] || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    echo "installing ${missing[*]}"
     run=()
     [ "$(id -u)" = 0 ] || run=(sudo)
+    for needed in "${run[@]}" apt-get; do
+        command -v "$needed" >/dev/null && continue
+        echo "meshd needs these Debian packages, and there is no '$needed' to install them with:" >&2
+        echo "  ${missing[*]}" >&2
+        exit 1
+    done
+    echo "installing ${missing[*]}"
     # RUNLEVEL=1 keeps the packages from starting their services.
     "${run[@]}" apt-get update -qq
     "${run[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \

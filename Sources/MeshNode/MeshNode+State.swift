@@ -47,7 +47,8 @@ extension MeshNode {
             FrameStatus(
                 frame: record.frame, job: record.job, stage: record.stage,
                 term: [record.term, record.participant?.term].compactMap(\.self).max(),
-                isComplete: record.isComplete, isCompleteSomewhere: record.isCompleteSomewhere)
+                isComplete: record.isComplete, isCompleteSomewhere: record.isCompleteSomewhere,
+                holders: record.sortedAnnouncers(where: \.isComplete))
         }
     }
 

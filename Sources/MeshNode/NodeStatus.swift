@@ -33,6 +33,8 @@ public struct FrameStatus: Hashable, Sendable {
     public var isComplete: Bool
     /// Whether a present member, this one included, holds the complete film.
     public var isCompleteSomewhere: Bool
+    /// The other present members that hold the complete film, by id.
+    public var holders: [ParticipantID]
 
     /// How far this node is in joining the frame.
     ///

@@ -28,7 +28,7 @@ struct BenchCommand: AsyncParsableCommand {
         guard TileGrid(width: size.width, height: size.height) != nil,
             (1...WorkSpace.samplesPerPixelMax).contains(spp), (1...1_024).contains(maxDepth),
             (1...1_024).contains(threads ?? 1), (1...100).contains(runs)
-        else { throw ValidationError("a number is out of its bounds; see 'meshd help render'") }
+        else { throw ValidationError("a number is out of its bounds; see 'meshd help bench'") }
     }
 
     func run() async throws {
@@ -43,14 +43,14 @@ struct BenchCommand: AsyncParsableCommand {
             prepared = try ScenePreparation.prepare(
                 job, from: SubmittedFiles(scene: scene, environment: env), buildThreads: threads)
         } catch {
-            throw failure(.unreadableScene, "\(error)")
+            throw unreadable(scene: scene, environment: env, error)
         }
         let benchmark = TracerBenchmark(scene: prepared.scene, threads: threads)
         let results = (0..<runs).compactMap { _ in benchmark.run(samplesPerPixel: spp) }
             .sorted { $0.megasamplesPerCPUSecond < $1.megasamplesPerCPUSecond }
         guard !results.isEmpty else { throw failure(.failed, "nothing was rendered") }
         let report = BenchReport(results[results.count / 2])
-        if json { return try printJSON(report) }
+        if json { return Terminal.out(try jsonText(report)) }
         Terminal.out(
             String(
                 format: """

@@ -14,6 +14,21 @@ struct StateOptions: ParsableArguments {
             "The folder with the node's identity, files and control socket.", valueName: "dir"))
     var state: String = StateFolder.defaultPath
 
+    /// Asks the daemon one thing.
+    /// - Throws: an exit code, after saying why there is no answer.
+    func ask<Answer: Sendable>(
+        _ question: (ControlClient) async throws -> Answer
+    ) async throws -> Answer {
+        let client = try await connect()
+        do {
+            let answer = try await question(client)
+            await client.close()
+            return answer
+        } catch {
+            throw failure(.noMesh, "\(error)")
+        }
+    }
+
     /// Opens a conversation with the daemon.
     /// - Throws: an exit code, after saying why.
     func connect() async throws -> ControlClient {
@@ -49,15 +64,20 @@ struct PictureSize: ExpressibleByArgument {
 /// A log that goes to stderr; quiet unless something is wrong or `MESHD_LOG` names a level.
 func makeLogger(_ label: String, level: Logger.Level = .warning) -> Logger {
     var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
-    let named = ProcessInfo.processInfo.environment["MESHD_LOG"].flatMap {
-        Logger.Level(rawValue: $0)
+    logger.logLevel = level
+    if let name = ProcessInfo.processInfo.environment["MESHD_LOG"], !name.isEmpty {
+        if let named = Logger.Level(rawValue: name) {
+            logger.logLevel = named
+        } else {
+            let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            Terminal.error("MESHD_LOG is '\(name)', which is none of \(names)")
+        }
     }
-    logger.logLevel = named ?? level
     return logger
 }
 
 /// Resolves `HOST:PORT` arguments, host names too.
-/// - Throws: an exit code, after saying which one can't be resolved.
+/// - Throws: an exit code, after saying which one can't be read or found.
 func resolve(_ texts: [String]) async throws -> [NodeAddress] {
     var addresses: [NodeAddress] = []
     for text in texts {
@@ -71,7 +91,8 @@ func resolve(_ texts: [String]) async throws -> [NodeAddress] {
         switch found {
         case .success(let known): addresses += known
         case .failure(let error):
-            throw failure(.badUsage, "cannot reach the peer '\(text)': \(error)")
+            // A name may be known later, when the network is up; what is no name never is.
+            throw failure(error.isInvalidArgument ? .badUsage : .noMesh, "\(error)")
         }
     }
     return addresses

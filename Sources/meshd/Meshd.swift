@@ -20,14 +20,17 @@ struct Meshd: AsyncParsableCommand {
         version: "meshd \(MeshProtocol.programVersion)",
         subcommands: [
             UpCommand.self, RenderCommand.self, NodesCommand.self, DevicesCommand.self,
-            StatusCommand.self, BenchCommand.self,
+            StatusCommand.self, FramesCommand.self, FetchCommand.self, BenchCommand.self,
         ])
 
     static func main() async {
+        Terminal.occupyClosedStreams()
         guard Processor.isSupported else {
             Terminal.error("this processor has no AVX2, which meshd needs")
             Foundation.exit(Outcome.failed.rawValue)
         }
+        // Who stops reading our sockets or our log is told apart by the error of the write.
+        signal(SIGPIPE, SIG_IGN)
         await main(nil)
     }
 }
@@ -46,7 +49,7 @@ enum Outcome: Int32 {
     var exitCode: ExitCode { ExitCode(rawValue) }
 
     static let help = """
-        Exit codes: 0 done, 64 bad usage, 65 unreadable scene, 69 no mesh or daemon reachable, \
+        Exit codes: 0 done, 64 bad usage, 65 unreadable scene, 69 no mesh, peer or daemon reachable, \
         70 failed, 73 output cannot be written, 130 interrupted (the picture so far is written).
         """
 }

@@ -11,10 +11,8 @@ struct NodesCommand: AsyncParsableCommand {
     @OptionGroup var stateOptions: StateOptions
 
     func run() async throws {
-        let client = try await stateOptions.connect()
-        let nodes = try await client.nodes()
-        await client.close()
-        if json { return try printJSON(nodes) }
+        let nodes = try await stateOptions.ask { try await $0.nodes() }
+        if json { return Terminal.out(try jsonText(nodes)) }
         var rows = [["NODE", "ADDRESS", "STATUS", "SPEED", "DEVICES", "VERSION"]]
         for node in nodes {
             rows.append([
@@ -36,13 +34,16 @@ struct DevicesCommand: AsyncParsableCommand {
     func run() async throws {
         // Without a daemon this machine's devices are what one would use.
         let devices: [DeviceInfo]
-        if let client = try? await ControlClient.connect(state: stateOptions.state) {
+        do {
+            let client = try await ControlClient.connect(state: stateOptions.state)
             devices = try await client.devices()
             await client.close()
-        } else {
+        } catch ControlError.noDaemon {
             devices = [.processor(threads: ProcessInfo.processInfo.activeProcessorCount)]
+        } catch {
+            throw failure(.noMesh, "\(error)")
         }
-        if json { return try printJSON(devices) }
+        if json { return Terminal.out(try jsonText(devices)) }
         Terminal.out(
             table(
                 [["KIND", "THREADS", "NAME"]]
@@ -57,10 +58,8 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup var stateOptions: StateOptions
 
     func run() async throws {
-        let client = try await stateOptions.connect()
-        let status = try await client.status()
-        await client.close()
-        if json { return try printJSON(status) }
+        let status = try await stateOptions.ask { try await $0.status() }
+        if json { return Terminal.out(try jsonText(status)) }
         Terminal.out(
             """
             node       \(status.name) (\(status.id)), meshd \(status.version)
@@ -71,7 +70,7 @@ struct StatusCommand: AsyncParsableCommand {
         for frame in status.frames {
             let size = frame.width.map { "\($0)x\(frame.height ?? 0)" } ?? "unknown size"
             Terminal.out(
-                "frame      \(size), \(Int(frame.committed * 100)) % here, \(frame.stage), "
+                "frame      \(frame.id), \(size), \(Int(frame.committed * 100)) % here, \(frame.stage), "
                     + "\(frame.participants) participants" + (frame.isRoot ? ", root here" : ""))
         }
         if status.garbageReceived > 0 {

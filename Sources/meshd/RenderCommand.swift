@@ -19,10 +19,7 @@ struct RenderCommand: AsyncParsableCommand {
 
     @Argument(help: "A .gltf or .glb file.") var scene: String
 
-    @Option(
-        name: [.short, .customLong("output")],
-        help: ArgumentHelp("A picture, .exr or .png; may be repeated.", valueName: "file"))
-    var outputs: [String] = []
+    @OptionGroup var output: OutputOptions
 
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
     var size = PictureSize(width: 1_280, height: 720)
@@ -35,7 +32,6 @@ struct RenderCommand: AsyncParsableCommand {
     var env: String?
     @Option(help: "Scrambles the samples.") var seed: UInt32 = 0
     @Option(help: "Longest path: 1 is emitted light only, 2 adds direct light.") var maxDepth = 8
-    @Option(help: "Stops of exposure, for .png.") var exposure: Float = 0
     @Flag(help: "Render on this machine alone, without a mesh.") var local = false
     @Option(help: "Render threads, without a daemon. (default: one for each processor core)")
     var threads: Int?
@@ -46,13 +42,9 @@ struct RenderCommand: AsyncParsableCommand {
     var peers: [String] = []
     @Flag(name: .customLong("no-mdns"), help: "Don't look for nodes by mDNS, without a daemon.")
     var withoutDiscovery = false
-    @Option(help: ArgumentHelp("Write the frame's figures as JSON.", valueName: "file"))
-    var stats: String?
-    @Flag(help: "Say only what goes wrong.") var quiet = false
     @OptionGroup var stateOptions: StateOptions
 
     func validate() throws {
-        guard !outputs.isEmpty else { throw ValidationError("name at least one picture with -o") }
         guard TileGrid(width: size.width, height: size.height) != nil else {
             throw ValidationError(
                 "--size is between 1x1 and \(TileGrid.sideMax) pixels a side, "
@@ -64,9 +56,6 @@ struct RenderCommand: AsyncParsableCommand {
         guard (1...1_024).contains(maxDepth) else {
             throw ValidationError("--max-depth is between 1 and 1024")
         }
-        guard exposure.isFinite, abs(exposure) <= 20 else {
-            throw ValidationError("--exposure is between -20 and 20 stops")
-        }
         if let threads, !(1...1_024).contains(threads) {
             throw ValidationError("--threads is between 1 and 1024")
         }
@@ -75,44 +64,25 @@ struct RenderCommand: AsyncParsableCommand {
     func run() async throws {
         let requested = EventLoop.now
         let interruption = Interruption()
-        do {
-            for output in outputs { try PictureWriter.check(path: output) }
-            if let stats { try PictureWriter.check(folderOf: stats) }
-        } catch {
-            throw failure(.unwritableOutput, "\(error)")
-        }
+        try output.checkWritable()
         let settings = FrameSettings(
             width: size.width, height: size.height, samplesPerPixel: spp, maxDepth: maxDepth,
             seed: seed, cameraName: camera)
         let request = RenderRequest(
             scene: scene, environment: env, settings: settings,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-            requested: requested)
+            requested: requested,
+            nodeOptions: (threads == nil ? [] : ["--threads"])
+                + (peers.isEmpty ? [] : ["--peer"]) + (withoutDiscovery ? ["--no-mdns"] : []))
         let rendering: Rendering
         if local {
             rendering = try await request.renderLocally()
         } else {
             rendering = try await request.renderOnMesh(
                 state: stateOptions.state, peers: try await resolve(peers),
-                usesDiscovery: !withoutDiscovery, isQuiet: quiet)
+                usesDiscovery: !withoutDiscovery, isQuiet: output.quiet)
         }
-        let watcher = Task {
-            await interruption.wait()
-            await rendering.cancel()
-        }
-        var report = RenderReport(
-            outputs: outputs, exposure: exposure, scene: scene, settings: settings,
-            isQuiet: quiet)
-        let result: (film: Film, statistics: RenderStatistics)
-        do {
-            result = try await report.follow(rendering.updates)
-        } catch {
-            await rendering.end()
-            throw error
-        }
-        watcher.cancel()
-        await rendering.end()
-        try report.finish(result.film, result.statistics, statisticsPath: stats)
-        if !result.statistics.complete { throw Outcome.interrupted.exitCode }
+        let report = RenderReport(output: output, scene: scene, settings: settings)
+        try await report.run(rendering, interruption)
     }
 }

@@ -1,4 +1,4 @@
-// What the user sees of a frame: the progress line, the pictures that refine, the figures.
+// What the user sees of a frame: how far it is, the pictures that refine, the figures.
 
 import ArgumentParser
 import Foundation
@@ -7,33 +7,64 @@ import Tracer
 
 /// Follows a frame to its end.
 struct RenderReport {
-    private let outputs: [String]
+    private let output: OutputOptions
     private let settings: FrameSettings
     private let scene: String
-    private let isQuiet: Bool
+    private let isFetched: Bool
     private let writer: PictureWriter
     private var pictures: Task<Void, Never>?
-    private var nextLine = 0.0
+    private var lines = ProgressLines()
+    private var frame: String?
+    /// The share of the frame in the last picture that was begun to be written.
+    private var shareWritten: Double?
 
+    /// - Parameter isFetched: others rendered the frame; its times are those of the fetching.
     init(
-        outputs: [String], exposure: Float, scene: String, settings: FrameSettings, isQuiet: Bool
+        output: OutputOptions, scene: String, settings: FrameSettings, isFetched: Bool = false
     ) {
-        self.outputs = outputs
+        self.isFetched = isFetched
+        self.output = output
         self.scene = scene
         self.settings = settings
-        self.isQuiet = isQuiet
-        writer = PictureWriter(view: ViewTransform(exposure: exposure))
+        writer = PictureWriter(view: ViewTransform(exposure: output.exposure))
+    }
+
+    /// Shows a frame to its end, or to the user's, and writes what is to be written.
+    /// - Throws: an exit code, after saying why.
+    consuming func run(_ rendering: Rendering, _ interruption: Interruption) async throws {
+        let watcher = Task {
+            await interruption.wait()
+            await rendering.cancel()
+        }
+        let result: (film: Film, statistics: RenderStatistics)
+        do {
+            result = try await follow(rendering.updates)
+        } catch {
+            await rendering.end()
+            throw error
+        }
+        watcher.cancel()
+        await rendering.end()
+        try finish(result.film, result.statistics)
+        if !result.statistics.complete { throw Outcome.interrupted.exitCode }
     }
 
     /// Shows progress and writes pictures until the frame ends.
-    /// - Throws: an exit code, after saying why.
-    mutating func follow(
+    private mutating func follow(
         _ updates: AsyncStream<RenderUpdate>
     ) async throws -> (film: Film, statistics: RenderStatistics) {
+        if !output.quiet, !Terminal.isInteractive {
+            Terminal.note(
+                "\(scene), \(settings.width)x\(settings.height), "
+                    + "\(settings.samplesPerPixel) samples per pixel")
+        }
         for await update in updates {
             switch update {
-            case .notice(let line): if !isQuiet { Terminal.note(line) }
-            case .progress(let progress): show(progress)
+            case .accepted(let name):
+                frame = name
+                if !output.quiet, !Terminal.isInteractive { Terminal.note("frame \(name)") }
+            case .notice(let line): if !output.quiet { Terminal.note(line) }
+            case .progress(let progress): if !output.quiet { lines.show(progress) }
             case .picture(let film): await write(film)
             case .finished(let film, let statistics):
                 await pictures?.value
@@ -41,79 +72,97 @@ struct RenderReport {
                 return (film, statistics)
             case .failed(let reason):
                 await pictures?.value
-                throw failure(.failed, reason)
+                throw failed(reason)
             }
         }
-        throw failure(.failed, "the frame ended without a word")
+        await pictures?.value
+        throw failed("the frame ended without a word")
     }
 
-    /// Writes the final pictures and figures.
-    /// - Throws: an exit code, after saying what could not be written.
-    func finish(
-        _ film: Film, _ statistics: RenderStatistics, statisticsPath: String?
-    ) throws {
-        let image = FilmImage(film)
-        do {
-            for output in outputs {
-                try writer.write(image, to: output, metadata: attributes(statistics))
-            }
-            if let statisticsPath {
-                let encoder = JSONEncoder()
-                encoder.outputFormatting = [
-                    .prettyPrinted, .sortedKeys, .withoutEscapingSlashes,
-                ]
-                try encoder.encode(statistics).write(
-                    to: URL(fileURLWithPath: statisticsPath), options: .atomic)
-            }
-        } catch let error as OutputError {
-            throw failure(.unwritableOutput, "\(error)")
-        } catch {
-            throw failure(
-                .unwritableOutput,
-                "cannot write '\(statisticsPath ?? "")': \(error.localizedDescription)")
+    /// Says why the frame ended, what there is of it, and how to get the rest.
+    private func failed(_ reason: String) -> ExitCode {
+        Terminal.error(reason)
+        if let shareWritten {
+            Terminal.note(
+                "\(output.pictures.joined(separator: ", ")): the picture at "
+                    + percentText(shareWritten))
         }
-        let percent = 100 * Double(film.sampleCount) / Double(max(1, totalSamples(film)))
+        if let frame {
+            Terminal.note(
+                "if other nodes render this frame they finish it and keep it ten minutes: "
+                    + "'meshd fetch \(frame) -o FILE' on any of them")
+        }
+        return Outcome.failed.exitCode
+    }
+
+    /// Writes the final pictures and figures: whatever can be written is.
+    private func finish(_ film: Film, _ statistics: RenderStatistics) throws {
+        let image = FilmImage(film)
+        var failures = 0
+        func attempt(_ body: () throws -> Void) {
+            do {
+                try body()
+            } catch {
+                failures += 1
+                Terminal.error("\(error)")
+            }
+        }
+        for path in output.pictures {
+            attempt { try writer.write(image, to: path, metadata: attributes(statistics)) }
+        }
+        if let path = output.stats {
+            attempt { try PictureWriter.write(text: jsonText(statistics) + "\n", to: path) }
+        }
         if !statistics.complete {
             Terminal.note(
-                String(
-                    format: "interrupted: the picture is %.1f %% complete (%@)", percent,
-                    outputs.joined(separator: ", ")))
-        } else if !isQuiet {
+                "interrupted: the picture is \(percentText(share(of: film))) complete "
+                    + "(\(output.pictures.joined(separator: ", ")))")
+        } else if !output.quiet {
             summarise(film, statistics)
+        }
+        guard failures == 0 else { throw Outcome.unwritableOutput.exitCode }
+        if statistics.complete, !output.quiet {
+            Terminal.note("wrote \(output.pictures.joined(separator: ", "))")
         }
     }
 
-    private func totalSamples(_ film: Film) -> Int {
-        settings.width * settings.height * settings.samplesPerPixel
+    private func share(of film: Film) -> Double {
+        let total = settings.width * settings.height * settings.samplesPerPixel
+        return Double(film.sampleCount) / Double(max(1, total))
     }
 
     private func attributes(_ statistics: RenderStatistics) -> [PictureAttribute] {
-        [
+        var attributes = [
             PictureAttribute("software", .string("meshd \(MeshProtocol.programVersion)")),
             PictureAttribute("meshd/scene", .string(scene)),
             PictureAttribute("meshd/samplesPerPixel", .int(settings.samplesPerPixel)),
             PictureAttribute("meshd/complete", .string(statistics.complete ? "yes" : "no")),
             PictureAttribute("meshd/seconds", .double(statistics.wallSeconds)),
             PictureAttribute("meshd/filmHash", .string(statistics.filmHash)),
-            PictureAttribute(
-                "meshd/nodes",
-                .string(
-                    statistics.nodes.map { "\($0.name)=\($0.samples)" }.joined(separator: ","))),
         ]
+        // The node that gives a frame may have rendered nothing of it; PNG knows no empty texts.
+        if !statistics.nodes.isEmpty {
+            let shares = statistics.nodes.map { "\($0.name)=\($0.samples)" }
+            attributes.append(
+                PictureAttribute("meshd/nodes", .string(shares.joined(separator: ","))))
+        }
+        return attributes
     }
 
     private func summarise(_ film: Film, _ statistics: RenderStatistics) {
         let total = Double(max(1, statistics.nodes.reduce(0) { $0 + $1.samples }))
+        let rate = Double(film.sampleCount) / max(1e-3, statistics.wallSeconds)
+        let end = String(format: "%.1f s", statistics.wallSeconds)
         Terminal.note(
-            String(
-                format: "done in %.1f s, %@samples/s", statistics.wallSeconds,
-                samplesText(Double(film.sampleCount) / max(1e-3, statistics.wallSeconds)) + " "))
+            (Terminal.isInteractive ? "" : "100.0 %  ")
+                + (isFetched
+                    ? "fetched in \(end)" : "done in \(end), \(samplesText(rate)) samples/s"))
         if statistics.nodes.count > 1 {
             let rows = statistics.nodes.map { node in
                 [
                     "  " + node.name,
                     String(format: "%5.1f %%", 100 * Double(node.samples) / total),
-                    samplesText(node.samplesPerSecond) + "samples/s",
+                    samplesText(node.samplesPerSecond) + " samples/s",
                     "\(node.units) units",
                 ]
             }
@@ -123,46 +172,26 @@ struct RenderReport {
             Terminal.note(
                 "\(statistics.nonFiniteSamples) samples were not finite and count as zero")
         }
-        Terminal.note("wrote \(outputs.joined(separator: ", "))")
     }
 
     /// Writes the picture so far beside the rendering; one that is still being written is not
     /// overtaken.
     private mutating func write(_ film: Film) async {
         await pictures?.value
-        let (outputs, writer) = (outputs, writer)
+        let share = share(of: film)
+        shareWritten = share
+        let isTold = !output.quiet && !Terminal.isInteractive
+        let (paths, writer) = (output.pictures, writer)
         pictures = Task.detached(priority: .utility) {
             let image = FilmImage(film)
-            for output in outputs {
+            for path in paths {
                 do {
-                    try writer.write(image, to: output)
+                    try writer.write(image, to: path)
+                    if isTold { Terminal.note("wrote \(path) at \(percentText(share))") }
                 } catch {
-                    Terminal.note("meshd: \(error)")
+                    Terminal.error("\(error)")
                 }
             }
-        }
-    }
-
-    private mutating func show(_ progress: RenderProgress) {
-        guard !isQuiet else { return }
-        let share = Double(progress.samplesRendered) / Double(max(1, progress.samplesTotal))
-        var line = String(
-            format: "%5.1f %%  %@samples/s", 100 * share,
-            samplesText(progress.samplesPerSecond) + " ")
-        if let rest = progress.remainingSeconds { line += "  ETA \(durationText(rest))" }
-        if progress.nodes.count > 1 {
-            let total = Double(max(1, progress.nodes.reduce(0) { $0 + $1.samples }))
-            let shares = progress.nodes.map {
-                String(format: "%@ %.0f %%", $0.name, 100 * Double($0.samples) / total)
-            }
-            line += "  [" + shares.joined(separator: ", ") + "]"
-        }
-        if Terminal.isInteractive {
-            Terminal.renew(line)
-        } else if progress.elapsedSeconds >= nextLine {
-            // Where lines stay, fewer of them: after 1, 2, 4, … then every 10 seconds.
-            nextLine = progress.elapsedSeconds + min(10, max(1, progress.elapsedSeconds))
-            Terminal.note(line)
         }
     }
 }

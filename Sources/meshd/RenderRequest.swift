@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Foundation
+import Glibc
 import MeshCore
 import MeshRuntime
 import Tracer
@@ -23,6 +24,8 @@ struct RenderRequest {
     let settings: FrameSettings
     let threads: Int
     let requested: Instant
+    /// The options given that are for a node of this process, and not for a daemon.
+    let nodeOptions: [String]
 
     func renderLocally() async throws -> Rendering {
         // Nothing goes through a store: the files are read where they are.
@@ -38,8 +41,17 @@ struct RenderRequest {
     func renderOnMesh(
         state: String, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool
     ) async throws -> Rendering {
-        if let client = try? await ControlClient.connect(state: state) {
+        do {
+            let client = try await ControlClient.connect(state: state)
+            if !isQuiet, !nodeOptions.isEmpty {
+                Terminal.note(
+                    "the daemon renders: \(nodeOptions.joined(separator: ", ")) without effect")
+            }
             return try await render(with: client)
+        } catch ControlError.noDaemon {
+            // Then this process is the node.
+        } catch let error as ControlError {
+            Terminal.note("meshd: \(error); goes on without it")
         }
         return try await renderAsNode(
             state: state, peers: peers, usesDiscovery: usesDiscovery, isQuiet: isQuiet)
@@ -68,6 +80,20 @@ struct RenderRequest {
         state path: String, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool
     ) async throws -> Rendering {
         let (state, temporary) = try openState(path)
+        do {
+            return try await renderAsNode(
+                in: state, peers: peers, usesDiscovery: usesDiscovery, isQuiet: isQuiet,
+                end: { Self.remove(temporary) })
+        } catch {
+            Self.remove(temporary)
+            throw error
+        }
+    }
+
+    private func renderAsNode(
+        in state: StateFolder, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool,
+        end: @escaping @Sendable () -> Void
+    ) async throws -> Rendering {
         let store: FileStore
         do {
             store = try FileStore(folder: state.path + "/files")
@@ -96,7 +122,7 @@ struct RenderRequest {
             updates: session.updates, cancel: { await session.cancel() },
             end: {
                 await runtime.stop()
-                if let temporary { try? FileManager.default.removeItem(atPath: temporary) }
+                end()
             })
     }
 
@@ -127,16 +153,27 @@ struct RenderRequest {
     @EventLoop
     private func show(_ runtime: NodeRuntime) { runtime.onNotice = { Terminal.note($0) } }
 
-    /// The state folder, or a temporary one when another process uses it.
+    /// The state folder, or a temporary one when it can't be used or another process does.
     private func openState(_ path: String) throws -> (StateFolder, temporary: String?) {
         if let state = try? StateFolder(path: path) { return (state, nil) }
-        let temporary =
-            NSTemporaryDirectory() + "/meshd-\(ProcessInfo.processInfo.processIdentifier)"
+        // A name that nobody can have prepared.
+        var template = Array((NSTemporaryDirectory() + "/meshd-XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw failure(
+                .failed, "cannot create a temporary folder: \(String(cString: strerror(errno)))")
+        }
+        let temporary = String(
+            decoding: template.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         do {
             return (try StateFolder(path: temporary), temporary)
         } catch {
+            Self.remove(temporary)
             throw failure(.failed, "\(error)")
         }
+    }
+
+    private static func remove(_ temporary: String?) {
+        if let temporary { try? FileManager.default.removeItem(atPath: temporary) }
     }
 
     private func describe(
@@ -146,7 +183,7 @@ struct RenderRequest {
             return try ScenePreparation.describe(
                 scene: scene, environment: environment, settings: settings, insert: insert)
         } catch {
-            throw failure(.unreadableScene, "\(error)")
+            throw unreadable(scene: scene, environment: environment, error)
         }
     }
 
@@ -154,7 +191,20 @@ struct RenderRequest {
         do {
             return try ScenePreparation.prepare(job, from: files, buildThreads: threads)
         } catch {
-            throw failure(.unreadableScene, "\(error)")
+            throw unreadable(scene: scene, environment: environment, error)
         }
     }
+}
+
+/// Ends the program because a scene can't be read, and names it as the user did.
+/// - Returns: what to throw.
+func unreadable(scene: String, environment: String?, _ error: SceneError) -> ExitCode {
+    let exists = FileManager.default.fileExists(atPath:)
+    if !exists(scene) { return failure(.unreadableScene, "there is no file '\(scene)'") }
+    if let environment, !exists(environment) {
+        return failure(.unreadableScene, "there is no file '\(environment)'")
+    }
+    let isNamedSo = [".gltf", ".glb"].contains { scene.lowercased().hasSuffix($0) }
+    let hint = isNamedSo ? "" : "; meshd reads glTF 2.0 (.gltf and .glb)"
+    return failure(.unreadableScene, "cannot render '\(scene)': \(error)\(hint)")
 }

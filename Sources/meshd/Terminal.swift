@@ -1,7 +1,9 @@
 // The rules of output: results on stdout, everything else on stderr; a line that renews itself
-// only on a terminal.
+// only on a terminal. A log that can't be written, on a full disk or to a reader that has gone,
+// must not end a frame; a result that can't be written is an error.
 
 import Foundation
+import Glibc
 
 /// Where lines go.
 enum Terminal {
@@ -9,15 +11,31 @@ enum Terminal {
     static let isInteractive =
         isatty(STDERR_FILENO) != 0 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
-    /// A result.
+    /// Takes the place of standard streams that are closed, so that no file or socket of this
+    /// program gets their numbers, and with them what is meant for people.
+    static func occupyClosedStreams() {
+        for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO]
+        where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free number is this one. A write to it fails, and is told.
+            _ = open("/dev/null", O_RDONLY)
+        }
+    }
+
+    /// A result. Ends the program when it can't be written.
     static func out(_ line: String) {
-        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+        let code = write(line + "\n", to: STDOUT_FILENO)
+        guard code != 0 else { return }
+        // A reader that has gone, as `head` has, knows enough.
+        if code != EPIPE {
+            error("cannot write to standard output: \(String(cString: strerror(code)))")
+        }
+        Foundation.exit(Outcome.unwritableOutput.rawValue)
     }
 
     /// Something to know.
     static func note(_ line: String) {
         let clear = isInteractive ? "\r\u{1B}[K" : ""
-        FileHandle.standardError.write(Data((clear + line + "\n").utf8))
+        write(clear + line + "\n", to: STDERR_FILENO)
     }
 
     static func error(_ message: String) { note("meshd: \(message)") }
@@ -26,12 +44,35 @@ enum Terminal {
     static func renew(_ line: String) {
         var text = line
         if text.count >= columns { text = String(text.prefix(columns - 2)) + "…" }
-        FileHandle.standardError.write(Data(("\r\u{1B}[K" + text).utf8))
+        write("\r\u{1B}[K" + text, to: STDERR_FILENO)
     }
 
     /// Goes to a new line after `renew`.
     static func endRenewing() {
-        if isInteractive { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if isInteractive { write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
+
+    /// Writes all of a text.
+    /// - Returns: 0, or the system's error number. FileHandle would end the program instead.
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Int32 {
+        let bytes = Array(text.utf8)
+        var done = 0
+        while done < bytes.count {
+            let written = bytes[done...].withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
+            if written >= 0 {
+                done += written
+            } else if errno == EAGAIN {
+                // Whoever shares the descriptor has made it non-blocking.
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&waiting, 1, 1_000)
+            } else if errno != EINTR {
+                return errno
+            }
+        }
+        return 0
     }
 
     private static var columns: Int {
@@ -43,11 +84,11 @@ enum Terminal {
     }
 }
 
-/// Prints a value as JSON on stdout.
-func printJSON(_ value: some Encodable) throws {
+/// A value as JSON for people and programs.
+func jsonText(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    Terminal.out(String(decoding: try encoder.encode(value), as: UTF8.self))
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
 /// Columns of text, padded to their widest entries.
@@ -73,6 +114,9 @@ func samplesText(_ samples: Double) -> String {
     default: String(format: "%.0f", samples)
     }
 }
+
+/// A share, 0 … 1, for people: 12.3 %.
+func percentText(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
 
 /// Seconds for people: 75 s, 12 min 5 s, 3 h 2 min.
 func durationText(_ seconds: Double) -> String {

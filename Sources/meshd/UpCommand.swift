@@ -33,7 +33,16 @@ struct UpCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard NodeAddress(listen) != nil else {
-            throw ValidationError("'\(listen)' is no ADDRESS:PORT to listen on")
+            throw ValidationError(
+                "--listen '\(listen)' is no numeric ADDRESS:PORT, such as 192.168.1.20:4874")
+        }
+        if let name {
+            let isPrintable = name.unicodeScalars.allSatisfy {
+                $0.properties.generalCategory != .control
+            }
+            guard (1...64).contains(name.utf8.count), isPrintable else {
+                throw ValidationError("--name has 1 to 64 bytes and no control characters")
+            }
         }
         if let threads, !(1...1_024).contains(threads) {
             throw ValidationError("--threads is between 1 and 1024")
@@ -76,30 +85,5 @@ struct UpCommand: AsyncParsableCommand {
             "node \(runtime.configuration.name) (\(runtime.identity.node)) "
                 + "on \(runtime.address), \(runtime.configuration.threads) threads")
         runtime.onNotice = { Terminal.note($0) }
-    }
-}
-
-/// Waits for Ctrl-C or a polite kill.
-struct Interruption: Sendable {
-    private let stream: AsyncStream<Void>
-
-    init() {
-        let (stream, continuation) = AsyncStream<Void>.makeStream()
-        self.stream = stream
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            // The handler keeps its source: it listens as long as the process lives.
-            source.setEventHandler {
-                continuation.yield()
-                _ = source
-            }
-            source.resume()
-        }
-    }
-
-    /// Returns when a signal has come.
-    func wait() async {
-        for await _ in stream { return }
     }
 }

@@ -129,12 +129,20 @@ struct BadUsage: Sendable, CustomTestStringConvertible {
         render("--threads", "0", says: "threads"),
         render("--exposure", "nan", says: "exposure"),
         render("--sharpness", "3", says: "sharpness"),
+        render("-o", "picture.png", says: "twice"),
+        render("-o", "./picture.png", says: "twice"),
+        render("--stats", "output/../picture.png", says: "twice"),
         BadUsage(arguments: ["render"], says: "scene"),
         BadUsage(arguments: ["render", "room.glb"], says: "-o"),
         BadUsage(arguments: ["paint"], says: "paint"),
         BadUsage(arguments: ["nodes", "--xml"], says: "--xml"),
         BadUsage(arguments: ["up", "--listen", "nowhere"], says: "nowhere"),
+        BadUsage(arguments: ["up", "--listen", "localhost:4874"], says: "numeric"),
+        BadUsage(arguments: ["up", "--name", ""], says: "name"),
+        BadUsage(arguments: ["up", "--name", "a\u{1B}[2Jb"], says: "name"),
         BadUsage(arguments: ["up", "--threads", "0"], says: "threads"),
+        BadUsage(arguments: ["fetch", "-o", "picture.png"], says: "frame"),
+        BadUsage(arguments: ["fetch", "1"], says: "-o"),
         BadUsage(
             arguments: ["up", "--listen", "127.0.0.1:0", "--no-mdns", "--peer", "a:b:c"],
             says: "a:b:c"),
@@ -169,6 +177,9 @@ struct BadOutput: Sendable, CustomTestStringConvertible {
         BadOutput(
             testDescription: "a second picture of an unknown extension",
             arguments: ["-o", "picture.png", "-o", "picture.gif"], says: "picture.gif"),
+        BadOutput(
+            testDescription: "figures in a folder's place",
+            arguments: ["-o", "picture.png", "--stats", "folder.png"], says: "folder.png"),
         BadOutput(
             testDescription: "figures in a missing folder",
             arguments: ["-o", "picture.png", "--stats", "nowhere/stats.json"], says: "nowhere"),
@@ -232,7 +243,9 @@ struct BadInputTests {
         #expect(after == before, "nothing may have been rendered or left behind")
     }
 
-    @Test("Asking a daemon that is not there ends in exit code 69", arguments: ["nodes", "status"])
+    @Test(
+        "Asking a daemon that is not there ends in exit code 69",
+        arguments: ["nodes", "status", "frames"])
     func noDaemon(_ command: String) async throws {
         let place = try Workplace()
         for arguments in [[command], [command, "--json"]] {
@@ -240,6 +253,29 @@ struct BadInputTests {
             Self.expectOneLine(result, code: 69, says: "meshd up")
             #expect(result.output.isEmpty)
         }
+    }
+
+    @Test(
+        "A state folder that cannot be is named with the system's reason",
+        arguments: [
+            ("/proc/none", "No such file or directory"), ("room.glb", "is no folder"),
+            ("room.glb/state", "'room.glb' is no folder"),
+        ])
+    func stateFolder(_ path: String, _ reason: String) async throws {
+        let place = try Workplace()
+        let result = try await place.meshd([
+            "up", "--listen", "127.0.0.1:0", "--no-mdns", "--state", path,
+        ])
+        Self.expectOneLine(result, code: 70, says: reason)
+        #expect(result.errors.contains("'\(path)'"), "\(result)")
+    }
+
+    @Test("A peer whose name nobody knows ends in exit code 69")
+    func unknownPeer() async throws {
+        let result = try await Workplace().meshd([
+            "up", "--listen", "127.0.0.1:0", "--no-mdns", "--peer", "nobody.invalid",
+        ])
+        Self.expectOneLine(result, code: 69, says: "nobody.invalid")
     }
 
     private static func isErrorLine(_ line: String) -> Bool {

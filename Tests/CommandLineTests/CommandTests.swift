@@ -20,7 +20,7 @@ struct CommandTests {
 
     @Test(
         "Every command has help, with the exit codes where a script needs them",
-        arguments: ["up", "render", "nodes", "devices", "status"])
+        arguments: ["up", "render", "nodes", "devices", "status", "frames", "fetch"])
     func help(_ command: String) async throws {
         let place = try Workplace()
         let result = try await place.meshd(["help", command])

@@ -55,6 +55,22 @@ struct ImageDecoderTests {
         }
     }
 
+    @Test("A JPEG that is too short for its size is refused before memory is asked for")
+    func jpegBomb() throws {
+        var bytes = ImageFixtures.jpeg
+        let frame = try #require(
+            bytes.indices.dropLast(9).first { bytes[$0] == 0xff && bytes[$0 + 1] == 0xc0 })
+        // Height and width: 16,384 each.
+        bytes.replaceSubrange((frame + 5)..<(frame + 9), with: [0x40, 0, 0x40, 0])
+        #expect(try ImageDecoder.size(of: bytes, file: "i").width == 16_384)
+        do {
+            _ = try ImageDecoder.decode(bytes, file: "i")
+            Issue.record("it was decoded")
+        } catch {
+            #expect(error.description.contains("too short"), "\(error)")
+        }
+    }
+
     @Test("Absurd sizes are refused before memory is asked for")
     func absurdSizes() {
         #expect(throws: SceneError.tooLarge("'i' has a side of more than 32768 pixels")) {

@@ -227,6 +227,22 @@ struct ImportBrokenSceneTests {
         #expect(scene.instances.count == 1)
     }
 
+    @Test("Many nodes may show one mesh of many primitives that make no triangles")
+    func manyPointMeshes() throws {
+        let points = [String](repeating: #"{"attributes":{"POSITION":0},"mode":0}"#, count: 30_000)
+        let shown = [String](repeating: #"{"mesh":1}"#, count: 30_000)
+        var text = TriangleFile.json.replacingOccurrences(
+            of: #""nodes":[{"mesh":0,"name":"n"}]"#,
+            with: #""nodes":[{"mesh":0},"# + shown.joined(separator: ",") + "]")
+        text = text.replacingOccurrences(of: #""scene":0,"scenes":[{"nodes":[0]}],"#, with: "")
+        text = text.replacingOccurrences(
+            of: #""indices":1}]}]"#,
+            with: #""indices":1}]},{"primitives":["# + points.joined(separator: ",") + "]}]")
+        let files = MemoryFiles(files: ["s.gltf": Array(text.utf8), "t.bin": TriangleFile.binary])
+        let scene = try SceneImporter.load(main: "s.gltf", environment: nil, from: files).scene
+        #expect(scene.instances.count == 1)
+    }
+
     @Test("A cycle of nodes is refused, with scenes and without")
     func cycles() throws {
         let cycle = #""nodes":[{"children":[1]},{"children":[0],"mesh":0}]"#

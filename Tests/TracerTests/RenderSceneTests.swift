@@ -33,6 +33,39 @@ struct RenderSceneTests {
         #expect(first.mean(.red) > 0.3)
     }
 
+    @Test("An instance squeezed to almost nothing is rendered", arguments: [1e-20, 1e-12, 1e-7])
+    func squeezedInstance(_ depth: Float) throws {
+        var scene = RenderScene.make(
+            [RenderScene.sphere()], materials: [RenderScene.diffuse(0.7)], environment: 1)
+        scene.instances[0].transform.z = [0, 0, depth]
+        scene.instances.append(scene.instances[0])
+        scene.instances[1].transform.translation = [0.1, 0, 0]
+        scene.instances.append(MeshInstance(mesh: 0, transform: .identity))
+        scene.instances[2].transform.translation = [-0.1, 0, 0]
+        scene.instances.append(MeshInstance(mesh: 0, transform: .identity))
+        let image = try RenderScene.render(scene, RenderScene.settings(samples: 4))
+        #expect(image.middle(.alpha) == 1)
+        #expect(abs(image.middle(.albedoRed) - 0.7) < 0.001)
+    }
+
+    @Test(
+        "A camera whose rays make no sense is refused",
+        arguments: [
+            Camera.Projection.orthographic(halfHeight: 1e30),
+            .orthographic(halfHeight: .nan), .perspective(verticalFieldOfView: .nan),
+        ])
+    func senselessCamera(_ projection: Camera.Projection) {
+        var scene = RenderScene.make([RenderScene.quad()], materials: [RenderScene.diffuse(1)])
+        scene.cameras[0].projection = projection
+        #expect(throws: SceneError.self) {
+            try PreparedScene(scene, frame: RenderScene.settings(), buildThreads: 1)
+        }
+        scene.cameras[0] = RenderScene.camera(distance: 1e19)
+        #expect(throws: SceneError.self) {
+            try PreparedScene(scene, frame: RenderScene.settings(), buildThreads: 1)
+        }
+    }
+
     @Test("A scene prepared for one frame renders another as if prepared for it")
     func reuse() throws {
         var scene = RenderScene.make(

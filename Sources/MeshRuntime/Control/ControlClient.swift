@@ -1,6 +1,7 @@
 // The command line's side of the control socket.
 
 import Foundation
+import Glibc
 public import MeshCore
 import Tracer
 
@@ -8,6 +9,14 @@ import Tracer
 public enum ControlError: Error, Sendable, CustomStringConvertible {
     /// No daemon listens on the socket.
     case noDaemon(socket: String)
+    /// The socket is another user's.
+    case forbidden(socket: String)
+    /// A process has the socket and says nothing.
+    case silent(socket: String)
+    /// The daemon speaks another version of the protocol.
+    case incompatible(String)
+    /// It does not do what was asked.
+    case refused(String)
     /// It ended the conversation.
     case broken(String)
 
@@ -15,6 +24,14 @@ public enum ControlError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .noDaemon(let socket):
             "no meshd daemon answers at '\(socket)'; start one with 'meshd up'"
+        case .forbidden(let socket):
+            "the daemon's socket '\(socket)' belongs to another user; "
+                + "run as that user, or name a folder of your own with --state"
+        case .silent(let socket):
+            "the daemon at '\(socket)' does not answer: it is stopped or has too much to do"
+        case .incompatible(let reason):
+            "the daemon of this machine cannot be talked to: \(reason); restart it"
+        case .refused(let reason): reason
         case .broken(let reason): "the daemon ended the conversation: \(reason)"
         }
     }
@@ -34,11 +51,12 @@ public final class ControlClient {
     private init(_ stream: StreamConnection) { self.stream = stream }
 
     /// Connects to the daemon whose state folder this is.
-    /// - Throws: ``ControlError/noDaemon(socket:)``.
+    /// - Throws: ``ControlError``, but for `broken`.
     public static func connect(state: String) async throws -> ControlClient {
         let path = StateFolder.controlSocket(inState: state)
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw ControlError.noDaemon(socket: path)
+        guard access(path, F_OK) == 0 else {
+            throw errno == EACCES
+                ? ControlError.forbidden(socket: path) : .noDaemon(socket: path)
         }
         let stream = StreamConnection.connect(
             toSocketFile: path, preamble: MeshProtocol.controlPreamble)
@@ -50,15 +68,21 @@ public final class ControlClient {
                 continuation.resume()
             }
             stream.onClose = { reason in
-                if case .incompatible = reason {
-                    continuation.resume(throwing: ControlError.broken("\(reason)"))
-                } else {
-                    continuation.resume(throwing: ControlError.noDaemon(socket: path))
-                }
+                continuation.resume(throwing: Self.absence(of: path, reason))
             }
         }
         stream.onFrame = { kind, payload in client.received(kind, payload) }
         return client
+    }
+
+    /// Why a connection did not come about.
+    private static func absence(of path: String, _ reason: StreamCloseReason) -> ControlError {
+        switch reason {
+        case .incompatible: .incompatible("\(reason)")
+        case .preambleTimedOut, .connectTimedOut: .silent(socket: path)
+        case .connectFailed(let error) where error.isForbidden: .forbidden(socket: path)
+        default: .noDaemon(socket: path)
+        }
     }
 
     private func closed(_ reason: StreamCloseReason) {
@@ -84,12 +108,16 @@ public final class ControlClient {
         }
     }
 
-    private func ask(_ request: ControlRequest) async throws -> ControlReply {
+    /// - Parameter then: called with the answer, before anything that follows it is read.
+    private func ask(
+        _ request: ControlRequest, then: @escaping @EventLoop (ControlReply) -> Void = { _ in }
+    ) async throws -> ControlReply {
         guard stream.isOpen else { throw broken(.closedByPeer) }
         return try await withCheckedThrowingContinuation { continuation in
             onReply = { reply in
                 self.onReply = nil
                 self.onBroken = nil
+                then(reply)
                 continuation.resume(returning: reply)
             }
             onBroken = { error in
@@ -116,6 +144,28 @@ public final class ControlClient {
         return devices
     }
 
+    public func frames() async throws -> [FrameReport] {
+        guard case .frames(let frames) = try await ask(.frames) else { throw unexpected }
+        return frames
+    }
+
+    /// Follows a frame that the daemon knows, whoever asked for it, to its end.
+    /// - Parameter name: what the frame's id begins with.
+    /// - Returns: the frame's job, and what is to be heard of it.
+    public func fetch(
+        _ name: String
+    ) async throws -> (job: FrameJob, updates: AsyncStream<RenderUpdate>) {
+        var updates: AsyncStream<RenderUpdate>?
+        // The film may follow at once, before this task goes on: it listens from the reply on.
+        let reply = try await ask(.fetch(name)) { reply in
+            guard case .following(let job) = reply else { return }
+            updates = job.settings.workSpace.map { self.listen($0) }
+        }
+        if case .failed(let reason) = reply { throw ControlError.refused(reason) }
+        guard case .following(let job) = reply, let updates else { throw unexpected }
+        return (job, updates)
+    }
+
     private var unexpected: ControlError { .broken("an answer to another question") }
 
     public func close() {
@@ -131,7 +181,7 @@ public final class ControlClient {
         let missing: [String]
         switch try await ask(.submit(job)) {
         case .missing(let digests): missing = digests
-        case .failed(let reason): throw ControlError.broken(reason)
+        case .failed(let reason): throw ControlError.refused(reason)
         default: throw unexpected
         }
         for name in missing {
@@ -142,9 +192,7 @@ public final class ControlClient {
         }
         guard stream.isOpen else { throw broken(.closedByPeer) }
         guard let workSpace = job.settings.workSpace else { throw unexpected }
-        let (updates, continuation) = AsyncStream<RenderUpdate>.makeStream(
-            bufferingPolicy: RenderUpdate.buffering)
-        listen(workSpace, continuation)
+        let updates = listen(workSpace)
         stream.send(kind: ControlKind.request, ControlRequest.filesSent)
         return updates
     }
@@ -180,9 +228,10 @@ public final class ControlClient {
         stream.send(kind: ControlKind.file, payload: [])
     }
 
-    private func listen(
-        _ workSpace: WorkSpace, _ continuation: AsyncStream<RenderUpdate>.Continuation
-    ) {
+    /// From here on replies and films become updates.
+    private func listen(_ workSpace: WorkSpace) -> AsyncStream<RenderUpdate> {
+        let (updates, continuation) = AsyncStream<RenderUpdate>.makeStream(
+            bufferingPolicy: RenderUpdate.buffering)
         var reader: FilmReader?
         var statistics: RenderStatistics?
         let finish: @EventLoop (RenderUpdate) -> Void = { update in
@@ -213,9 +262,11 @@ public final class ControlClient {
                 statistics = result
                 reader = FilmReader(workSpace: workSpace)
             case .failed(let reason): finish(.failed(reason))
-            case .nodes, .status, .devices, .missing: break
+            case .accepted(let name): continuation.yield(.accepted(name))
+            case .nodes, .status, .devices, .frames, .following, .missing: break
             }
         }
         onBroken = { error in finish(.failed("\(error)")) }
+        return updates
     }
 }

@@ -22,6 +22,10 @@ enum ControlRequest: Codable {
     case nodes
     case status
     case devices
+    /// The frames of the mesh.
+    case frames
+    /// Follow the frame whose id begins so, and give its film when it is complete.
+    case fetch(String)
     /// Render this; the reply says which files the daemon lacks.
     case submit(FrameJob)
     /// All missing files have been sent.
@@ -35,7 +39,12 @@ enum ControlReply: Codable {
     case nodes([NodeReport])
     case status(DaemonStatus)
     case devices([DeviceInfo])
+    case frames([FrameReport])
+    /// The frame that is fetched from here on.
+    case following(FrameJob)
     case missing([String])
+    /// The frame has begun, under this name.
+    case accepted(String)
     case notice(String)
     case progress(RenderProgress)
     /// A film follows as film frames; the client says nothing.
@@ -82,6 +91,25 @@ public struct DaemonStatus: Codable, Sendable, Equatable {
     public var frames: [Frame]
     /// Datagrams and connections that were no messages of a mesh.
     public var garbageReceived: Int
+}
+
+/// One frame of the mesh, as `meshd frames` shows it.
+public struct FrameReport: Codable, Sendable, Equatable {
+    public var id: String
+    /// The name of the scene file; nil until its description is here.
+    public var scene: String?
+    public var width: Int?
+    public var height: Int?
+    public var samplesPerPixel: Int?
+    /// How far the node that answers is in joining it.
+    public var stage: String
+    /// The share of the frame in the film of the node that answers, 0 … 1.
+    public var committed: Double
+    /// The name of the node that was asked for it, and whether that is still there.
+    public var originator: String
+    public var originatorPresent: Bool
+    /// The names of the nodes that hold the complete film.
+    public var completeAt: [String]
 }
 
 extension StreamConnection {

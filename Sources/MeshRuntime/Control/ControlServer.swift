@@ -43,7 +43,8 @@ private final class ControlConversation {
     private var writes = 0
     private var allSent = false
     private var isPreparing = false
-    private var session: FrameSession?
+    /// Ends the frame, or the fetching of one.
+    private var cancel: (@EventLoop () -> Void)?
     private var isClosed = false
     /// A picture that is on its way, and what must follow it in order.
     private var film: FilmSender?
@@ -63,7 +64,7 @@ private final class ControlConversation {
             self.film?.stop()
             self.onClosed?()
             // Who asked for the frame is gone: nobody would take its result.
-            self.session?.cancel()
+            self.cancel?()
         }
     }
 
@@ -89,16 +90,19 @@ private final class ControlConversation {
             stream.send(
                 kind: ControlKind.reply,
                 ControlReply.devices([.processor(threads: runtime.configuration.threads)]))
+        case .frames:
+            stream.send(kind: ControlKind.reply, ControlReply.frames(runtime.frameReports))
+        case .fetch(let name): fetch(name)
         case .submit(let job): submit(job)
         case .filesSent:
             allSent = true
             prepareWhenReady()
-        case .cancel: session?.cancel()
+        case .cancel: cancel?()
         }
     }
 
     private func submit(_ job: FrameJob) {
-        guard self.job == nil else { return fail("one connection submits one frame") }
+        guard self.job == nil, cancel == nil else { return fail("one frame a connection") }
         do {
             // The bounds are the same as for jobs from the mesh.
             self.job = try FrameJob(decoding: job.encoded())
@@ -171,10 +175,27 @@ private final class ControlConversation {
 
     private func start(_ prepared: PreparedJob) {
         let session = runtime.submit(prepared, requested: requested)
-        self.session = session
+        pass(session.updates, cancel: { session.cancel() })
+    }
+
+    private func fetch(_ name: String) {
+        guard job == nil, cancel == nil else { return fail("one frame a connection") }
+        do {
+            let follower = try FrameFollower(runtime.frame(named: name), runtime: runtime)
+            stream.send(kind: ControlKind.reply, ControlReply.following(follower.job))
+            pass(follower.updates, cancel: { follower.cancel() })
+        } catch {
+            fail("\(error)")
+        }
+    }
+
+    private func pass(
+        _ updates: AsyncStream<RenderUpdate>, cancel: @escaping @EventLoop () -> Void
+    ) {
+        self.cancel = cancel
         Task { @EventLoop in
-            for await update in session.updates { await self.pass(update) }
-            self.session = nil
+            for await update in updates { await self.pass(update) }
+            self.cancel = nil
             self.stream.closeAfterFlush()
         }
     }
@@ -182,6 +203,8 @@ private final class ControlConversation {
     private func pass(_ update: RenderUpdate) async {
         guard !isClosed else { return }
         switch update {
+        case .accepted(let name):
+            stream.send(kind: ControlKind.reply, ControlReply.accepted(name))
         case .notice(let line):
             stream.send(kind: ControlKind.reply, ControlReply.notice(line))
         case .progress(let progress):

@@ -24,6 +24,12 @@ public struct NetworkError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether somebody else has the address or the socket file.
     public var isAddressInUse: Bool { code == UV_EADDRINUSE.rawValue }
+    /// Whether what was attempted makes no sense, now or later.
+    public var isInvalidArgument: Bool { code == UV_EINVAL.rawValue }
+    /// Whether the system forbids it to this user.
+    public var isForbidden: Bool {
+        [UV_EACCES, UV_EPERM].contains { $0.rawValue == code }
+    }
     /// Whether the peer's machine answered that nobody listens there.
     public var isConnectionRefused: Bool { code == UV_ECONNREFUSED.rawValue }
     /// Whether the network or the host cannot be reached now; this may heal by itself.

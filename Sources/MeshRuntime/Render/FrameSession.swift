@@ -23,6 +23,10 @@ public final class FrameSession {
     private var rounds = 0
     private var roundsAbandoned = 0
     private var unitsLost = 0
+    /// Samples that somebody has rendered and nobody has any more.
+    private var samplesLost = 0
+    /// What was last said to be rendered: it never becomes less.
+    private var samplesShown = 0
     private var isFinishing = false
 
     init(
@@ -34,9 +38,11 @@ public final class FrameSession {
         workSpace = prepared.workSpace
         begin = EventLoop.now
         schedule = PictureSchedule(workSpace: prepared.workSpace)
+        meter.add(0, at: begin)
         var continuation: AsyncStream<RenderUpdate>.Continuation?
         updates = AsyncStream(bufferingPolicy: RenderUpdate.buffering) { continuation = $0 }
         self.continuation = continuation
+        continuation?.yield(.accepted("\(frame)"))
         for notice in prepared.notices { continuation?.yield(.notice(notice)) }
         runtime.frames[frame]?.onFilmChanged = { [weak self] in self?.filmChanged() }
     }
@@ -61,7 +67,9 @@ public final class FrameSession {
         guard continuation != nil, !isFinishing else { return }
         let nodes = runtime.allContributions(to: frame, since: begin)
         let total = workSpace.sampleCount(of: IntervalSet(workSpace.all))
-        let rendered = min(total, nodes.reduce(0) { $0 + $1.samples })
+        let told = min(total, nodes.reduce(0) { $0 + $1.samples } - samplesLost)
+        samplesShown = max(samplesShown, told, film.sampleCount)
+        let rendered = samplesShown
         let now = EventLoop.now
         meter.add(rendered, at: now)
         continuation?.yield(
@@ -78,6 +86,7 @@ public final class FrameSession {
         case .roundAbandoned: roundsAbandoned += 1
         case .lost(let units):
             unitsLost += units.count
+            samplesLost += workSpace.sampleCount(of: units)
             continuation?.yield(
                 .notice("\(units.count) units were lost with a node and are rendered again"))
         case .becameRoot(let term) where term.number > 1:

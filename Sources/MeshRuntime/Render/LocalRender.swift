@@ -35,6 +35,7 @@ public final class LocalRender {
         self.requested = requested
         film = Film(workSpace: prepared.workSpace)
         schedule = PictureSchedule(workSpace: prepared.workSpace)
+        meter.add(0, at: begin)
         var continuation: AsyncStream<RenderUpdate>.Continuation?
         updates = AsyncStream(bufferingPolicy: RenderUpdate.buffering) { continuation = $0 }
         self.continuation = continuation

@@ -71,6 +71,8 @@ public struct RenderStatistics: Sendable, Codable {
 
 /// Something that happened to a frame.
 public enum RenderUpdate: Sendable {
+    /// The frame has begun on a mesh, under this name.
+    case accepted(String)
     /// A line for the user.
     case notice(String)
     case progress(RenderProgress)

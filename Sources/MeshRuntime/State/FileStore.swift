@@ -28,13 +28,7 @@ public struct FileStore: Sendable {
 
     public init(folder: String) throws(FileStoreError) {
         self.folder = folder
-        do {
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw .disk(path: folder, reason: error.localizedDescription)
-        }
+        if let reason = Folder.create(folder) { throw .disk(path: folder, reason: reason) }
         removeLeftovers()
     }
 
@@ -72,7 +66,15 @@ public struct FileStore: Sendable {
         do {
             try Data(bytes).write(to: URL(fileURLWithPath: target), options: .atomic)
         } catch {
-            throw .disk(path: target, reason: error.localizedDescription)
+            throw .disk(path: target, reason: Self.reason(error))
         }
+    }
+
+    /// The system's words, where Foundation has kept them.
+    private static func reason(_ error: any Error) -> String {
+        let error = error as NSError
+        let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+        guard cause.domain == NSPOSIXErrorDomain else { return cause.localizedDescription }
+        return String(cString: strerror(Int32(cause.code)))
     }
 }

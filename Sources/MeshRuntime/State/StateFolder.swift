@@ -21,13 +21,9 @@ public final class StateFolder: Sendable {
     /// - Throws: ``StateError`` when the folder can't be written or another process holds it.
     public init(path: String) throws(StateError) {
         self.path = path
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        } catch {
+        if let reason = Folder.create(path) {
             throw StateError(
-                description: "cannot create the state folder '\(path)': \(Self.reason(error))")
+                description: "cannot create the state folder '\(path)': \(reason)")
         }
         lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else {
@@ -122,10 +118,5 @@ public final class StateFolder: Sendable {
 
     private static func failure(_ path: String) -> StateError {
         StateError(description: "cannot write '\(path)': \(String(cString: strerror(errno)))")
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        return (cause ?? error as NSError).localizedDescription
     }
 }

@@ -10,6 +10,10 @@ final class JPEGDecoder {
     /// A progressive file may repeat its scans without end: more than 500 is an attack.
     private static let flags = Int32(TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT)
 
+    /// A byte makes at most so many pixels: a bit may stand for a whole block of 64, and arithmetic
+    /// coding does a little better.
+    private static let pixelsPerByteMax = 4_096
+
     init(file: String) throws(SceneError) {
         self.file = file
         guard let handle = tjInitDecompress() else {
@@ -35,6 +39,9 @@ final class JPEGDecoder {
     /// `height × width × 4` UInt8, alpha 255.
     func pixels(of bytes: [UInt8]) throws(SceneError) -> [UInt8] {
         let (width, height) = try size(of: bytes)
+        guard width * height / Self.pixelsPerByteMax <= bytes.count else {
+            throw .malformed(file: file, reason: "it is too short for the size it declares")
+        }
         var code: Int32 = 0
         let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 4) { buffer, count in
             code = tjDecompress2(

@@ -7,6 +7,7 @@ extension GLTFSceneBuilder {
         guard let mesh = document.meshes?.element(at: index) else {
             throw malformed("mesh \(index) is not there")
         }
+        if let known = importedMeshes[index] { return known }
         let shown = "mesh " + (mesh.name.map { "'\(printable($0))'" } ?? "\(index)")
         var result: [Int] = []
         for primitive in mesh.primitives {
@@ -23,6 +24,7 @@ extension GLTFSceneBuilder {
             importedPrimitives[primitive] = .some(place)
             if let place { result.append(place) }
         }
+        importedMeshes[index] = result
         return result
     }
 

@@ -19,6 +19,8 @@ struct GLTFSceneBuilder {
     var defaultMaterial: Int?
     /// What each primitive that was met became; nil for one that makes no triangles.
     var importedPrimitives: [GLTFDocument.Primitive: Int?] = [:]
+    /// What each mesh that was met became: many nodes may show one of many primitives.
+    var importedMeshes: [Int: [Int]] = [:]
     var triangleCount = 0
 
     init(

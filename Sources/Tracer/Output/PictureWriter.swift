@@ -40,6 +40,18 @@ public struct PictureWriter: Sendable {
         try check(folderOf: path)
     }
 
+    /// Writes a text file, such as a frame's figures, as atomically as a picture.
+    /// - Throws: ``OutputError``; the file at the path is then what it was.
+    public static func write(text: String, to path: String) throws(OutputError) {
+        let file = try AtomicFile(path: path)
+        let bytes = Array(text.utf8)
+        guard bytes.withUnsafeBytes({ file.writeAll($0, at: 0) }) else {
+            throw .failed(
+                path: path, operation: "write", reason: OutputError.reason(file.writeErrorCode))
+        }
+        try file.commit()
+    }
+
     /// Finds out whether any file can be written to a path.
     /// - Throws: ``OutputError``.
     public static func check(folderOf path: String) throws(OutputError) {

@@ -59,10 +59,10 @@ extension SlotTable {
     @inline(__always)
     private static func unit(_ value: Float) -> Int32 { signed(max(value, 0)) }
 
-    /// A value that is not a number counts as −1 or zero; the beauty reports such samples.
+    /// What is not a number counts as zero; the beauty reports such samples.
     @inline(__always)
     private static func signed(_ value: Float) -> Int32 {
-        let clamped = max(-1, min(1, value))
+        let clamped = value.isNaN ? 0 : max(-1, min(1, value))
         let scale = Float(1 << FilmTile.narrowFractionBits)
         // Adding 1.5·2²³ leaves the nearest integer, ties to even, in the lowest digits.
         let shifted = clamped * scale + 12_582_912

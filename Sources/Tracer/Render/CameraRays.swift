@@ -42,6 +42,16 @@ struct CameraFrame: Sendable {
         up = unit(transform.y) * halfHeight
     }
 
+    /// Whether all rays are such as Embree takes: false for numbers that make no sense.
+    var isUsable: Bool {
+        let reach = isOrthographic ? abs3(right) + abs3(up) : SIMD3(repeating: 0)
+        let corner = abs3(origin) + reach
+        let spread = abs3(right) + abs3(up) + abs3(forward)
+        let length = length3(spread)
+        return corner.x < EmbreeScene.originMax && corner.y < EmbreeScene.originMax
+            && corner.z < EmbreeScene.originMax && length > 0 && length < .infinity
+    }
+
     /// Rays through points of the image, in pixels from the upper left corner.
     @inline(__always)
     func rays(x: Float8, y: Float8) -> (origin: Vector8, direction: Vector8) {
@@ -53,6 +63,8 @@ struct CameraFrame: Sendable {
         return (Vector8(repeating: origin), (offset + forward).normalised)
     }
 }
+
+private func abs3(_ v: SIMD3<Float>) -> SIMD3<Float> { SIMD3(abs(v.x), abs(v.y), abs(v.z)) }
 
 /// The order in which a tile's pixels enter a wave: blocks of 8 × 8, in them blocks of 2 × 2, all
 /// samples of a pixel together, so that packets of camera rays stay narrow.

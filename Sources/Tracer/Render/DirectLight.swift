@@ -31,7 +31,8 @@ extension Scatter {
     /// A shadow ray ends just before the light it asks for.
     private static var nearlyAll: Float { 0.9999 }
 
-    /// Replaces the mean radiance of textured lights by that of the point.
+    /// Replaces the mean radiance of lights that have a texture or let rays through by that of the
+    /// point.
     @inline(__always)
     private func texture(_ light: LightSample8, _ radiance: inout Vector8) {
         guard let table = scene.emissiveTextures else { return }
@@ -39,8 +40,13 @@ extension Scatter {
         let row = select(isTriangle, light.light, Int32x8(repeating: 0))
         let place = row &* EmissiveTextureRow.stride
         let slot = gather(table + EmissiveTextureRow.slot, place).bits
-        let isTextured = isTriangle .& (slot .!= 0) .& (light.pdf .> 0)
-        guard !isTextured.isEmpty else { return }
+        let material =
+            gather(table + EmissiveTextureRow.material, place).bits &* MaterialRow.stride
+        let cutoff = gather(scene.materials + MaterialRow.cutoff, material)
+        let isLit = isTriangle .& (light.pdf .> 0)
+        let isTextured = isLit .& (slot .!= 0)
+        let isPartial = isLit .& (cutoff .> MaterialRow.opaque)
+        guard !(isTextured .| isPartial).isEmpty else { return }
         let first = 1 - light.barycentric1 - light.barycentric2
         let corners = table + EmissiveTextureRow.coordinates
         let s =
@@ -51,6 +57,10 @@ extension Scatter {
             + gather(corners + 5, place) * light.barycentric2
         let texel = scene.textures.color(slot, s, t).color
         radiance = select(isTextured, gather3(table, place) * texel, radiance)
+        guard !isPartial.isEmpty else { return }
+        // A path that meets a hole goes on, and finds no light there.
+        let opacity = scene.opacity(material, cutoff: cutoff, s, t)
+        radiance = select(isPartial, radiance * opacity, radiance)
     }
 
     /// The last ray of a path can only find light: tests it against the emitters and queues a

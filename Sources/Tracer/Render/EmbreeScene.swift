@@ -9,6 +9,12 @@ import CEmbree
 /// from any number of threads; the handles are released once, in deinit.
 final class EmbreeScene: @unchecked Sendable {
     let handle: RTCScene
+
+    /// Where rays may begin, in each coordinate, metres. Embree ends the process, where it was
+    /// built with its assertions, for a ray whose numbers exceed 1.8e18, in the space of an
+    /// instance too (kernels/common/ray.h, `valid`; ``AffineTransform/isReferable``).
+    static let originMax: Float = 4e9
+
     private let device: RTCDevice
     /// Vertices and indices that Embree reads; kept as long as the scene.
     private let memory: [AnyObject]
@@ -117,6 +123,19 @@ extension AffineTransform {
 
     /// The image of a direction.
     func direction(_ d: SIMD3<Float>) -> SIMD3<Float> { x * d.x + y * d.y + z * d.z }
+
+    /// Whether rays that begin within ``EmbreeScene/originMax`` stay numbers that Embree takes when
+    /// it brings them into the space of what is placed: no axis is squeezed to less than 1e-8.
+    var isReferable: Bool {
+        let (x, y, z) = (SIMD3<Double>(x), SIMD3<Double>(y), SIMD3<Double>(z))
+        func cross(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> SIMD3<Double> {
+            SIMD3(a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x)
+        }
+        func largest(_ a: SIMD3<Double>) -> Double { max(abs(a.x), abs(a.y), abs(a.z)) }
+        let rows = [cross(y, z), cross(z, x), cross(x, y)]
+        let volume = abs((x * rows[0]).sum())
+        return rows.allSatisfy { largest($0) <= 1e8 * volume } && volume > 0
+    }
 
     var determinant: Float { dot3(x, cross3(y, z)) }
 

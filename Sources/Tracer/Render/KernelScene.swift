@@ -16,7 +16,8 @@ struct KernelScene: @unchecked Sendable {
     let materials: UnsafePointer<Float>
     let textures: TextureView
     let lights: LightView
-    /// Rows of ``EmissiveTextureRow``, one a light; nil if no emission is textured.
+    /// Rows of ``EmissiveTextureRow``, one a light; nil if no emission is textured, and no
+    /// surface that shines lets rays through.
     let emissiveTextures: UnsafePointer<Float>?
     let specularAlbedo: SpecularAlbedo
     let features: SceneFeatures
@@ -42,6 +43,8 @@ enum EmissiveTextureRow {
     static var slot: Int { 3 }
     /// s and t of the three vertices.
     static var coordinates: Int { 4 }
+    /// The row in the material table, which knows the opacity.
+    static var material: Int { 10 }
 }
 
 /// The fields of eight triangle records.

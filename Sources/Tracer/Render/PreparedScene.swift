@@ -36,21 +36,23 @@ public final class PreparedScene: Sendable {
         // Checks the indices, which the bounds rely on.
         geometry = try SceneGeometry(scene, buildThreads: buildThreads)
         bounds = scene.bounds
-        let camera = try Self.camera(of: cameras, bounds: bounds, frame: frame)
+        let camera = try Self.cameraFrame(of: cameras, bounds: bounds, frame: frame)
         triangleCount = geometry.records.count
         textures = try TextureSet(images: scene.images)
         environment = try scene.environment.map { source throws(SceneError) in
             try EnvironmentLight(source)
         }
-        let emitters = SceneEmitters(scene, geometry)
+        let emitters = try SceneEmitters(scene, geometry)
         let isBright = (environment?.meanLuminance ?? 0) > 0
         lights = LightTable(
             triangles: emitters.triangles, punctual: scene.lights,
             environment: isBright ? environment : nil,
             sceneRadius: bounds.map { length3($0.upper - $0.lower) * 0.5 } ?? 1)
         let view = lights.view
+        let lightOfMaterial = emitters.representatives(
+            materialCount: scene.materials.count, in: view)
         materials = Self.materialTable(scene, textures) { material in
-            guard let light = emitters.firstOfMaterial[material] else { return 0 }
+            guard let light = lightOfMaterial[material] else { return 0 }
             return view.trianglePdf(
                 Int32x8(repeating: Int32(light)), distanceSquared: Float8(repeating: 1),
                 cosine: Float8(repeating: 1))[0]
@@ -71,7 +73,7 @@ public final class PreparedScene: Sendable {
             materials: UnsafePointer(materials.base), textures: textures.view, lights: view,
             emissiveTextures: emissiveTextures.map { UnsafePointer($0.base) },
             specularAlbedo: .shared, features: features,
-            camera: CameraFrame(camera, width: frame.width, height: frame.height),
+            camera: camera,
             maxDepth: frame.maxDepth, seed: frame.seed, hasLights: !lights.isEmpty,
             testsEmitters: emitters.triangles.count <= KernelScene.testedEmittersMax
                 && emissiveTextures == nil && !features.hasTransparency)
@@ -81,7 +83,7 @@ public final class PreparedScene: Sendable {
     /// - Throws: `SceneError.notFound` for a camera that the scene doesn't have.
     public init(_ other: PreparedScene, frame: FrameSettings) throws(SceneError) {
         settings = frame
-        let camera = try Self.camera(of: other.cameras, bounds: other.bounds, frame: frame)
+        let camera = try Self.cameraFrame(of: other.cameras, bounds: other.bounds, frame: frame)
         triangleCount = other.triangleCount
         geometry = other.geometry
         cameras = other.cameras
@@ -92,11 +94,27 @@ public final class PreparedScene: Sendable {
         lights = other.lights
         emissiveTextures = other.emissiveTextures
         var kernel = other.kernel
-        kernel.camera = CameraFrame(camera, width: frame.width, height: frame.height)
+        kernel.camera = camera
         kernel.maxDepth = frame.maxDepth
         kernel.seed = frame.seed
         self.kernel = kernel
     }
+
+    private static func cameraFrame(
+        of cameras: [Camera], bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)?,
+        frame: FrameSettings
+    ) throws(SceneError) -> CameraFrame {
+        let camera = try camera(of: cameras, bounds: bounds, frame: frame)
+        let made = CameraFrame(camera, width: frame.width, height: frame.height)
+        guard made.isUsable else {
+            throw .tooLarge(
+                "the camera '\(printable(camera.name))' sees or stands too far away")
+        }
+        return made
+    }
+
+    /// So many cameras a message names.
+    private static let namesMax = 16
 
     private static func camera(
         of cameras: [Camera], bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)?,
@@ -107,9 +125,11 @@ public final class PreparedScene: Sendable {
         }
         if let name = frame.cameraName {
             if let camera = cameras.first(where: { $0.name == name }) { return camera }
-            let names = cameras.map { "'\($0.name)'" }.joined(separator: ", ")
-            let there = names.isEmpty ? "it has none" : "it has \(names)"
-            throw .notFound("the scene has no camera '\(name)'; \(there)")
+            let listed = cameras.prefix(namesMax).map { "'\(printable($0.name))'" }
+            let more = cameras.count > namesMax ? " and others" : ""
+            let there =
+                listed.isEmpty ? "it has none" : "it has \(listed.joined(separator: ", "))\(more)"
+            throw .notFound("the scene has no camera '\(printable(name))'; \(there)")
         }
         if let first = cameras.first { return first }
         return frameCamera(for: bounds, aspect: Float(frame.width) / Float(frame.height))
@@ -173,19 +193,54 @@ extension Material {
 
 extension SceneDescription {
     /// The box around all instances; nil for an empty scene.
+    ///
+    /// It is exact unless the instances have very many vertices in all: then those of a mesh that
+    /// is placed often are taken for the corners of their box.
     var bounds: (lower: SIMD3<Float>, upper: SIMD3<Float>)? {
+        var visits = 0
+        for instance in instances { visits += meshes[instance.mesh].positions.count / 3 }
+        let isExact = visits <= Self.exactVerticesMax
+        var corners: [Int: [Float]] = [:]
         var lower = SIMD3<Float>(repeating: .infinity)
         var upper = SIMD3<Float>(repeating: -.infinity)
         for instance in instances {
-            let positions = meshes[instance.mesh].positions
-            for index in stride(from: 0, to: positions.count - 2, by: 3) {
-                let p = instance.transform.point(
-                    SIMD3(positions[index], positions[index + 1], positions[index + 2]))
-                guard p.x.isFinite, p.y.isFinite, p.z.isFinite else { continue }
-                lower.replace(with: p, where: p .< lower)
-                upper.replace(with: p, where: p .> upper)
+            var positions = meshes[instance.mesh].positions
+            if !isExact {
+                positions = corners[instance.mesh] ?? Self.corners(of: positions)
+                corners[instance.mesh] = positions
             }
+            Self.extend(&lower, &upper, by: positions, placed: instance.transform)
         }
         return lower.x <= upper.x ? (lower, upper) : nil
+    }
+
+    /// Some tenths of a second are well spent on exact bounds, hours are not.
+    private static let exactVerticesMax = 1 << 26
+
+    private static func extend(
+        _ lower: inout SIMD3<Float>, _ upper: inout SIMD3<Float>, by positions: [Float],
+        placed transform: AffineTransform
+    ) {
+        for index in stride(from: 0, to: positions.count - 2, by: 3) {
+            let p = transform.point(
+                SIMD3(positions[index], positions[index + 1], positions[index + 2]))
+            guard p.x.isFinite, p.y.isFinite, p.z.isFinite else { continue }
+            lower.replace(with: p, where: p .< lower)
+            upper.replace(with: p, where: p .> upper)
+        }
+    }
+
+    /// The eight corners of the box around vertices; none for none.
+    private static func corners(of positions: [Float]) -> [Float] {
+        var lower = SIMD3<Float>(repeating: .infinity)
+        var upper = SIMD3<Float>(repeating: -.infinity)
+        extend(&lower, &upper, by: positions, placed: .identity)
+        guard lower.x <= upper.x else { return [] }
+        return (0..<8).flatMap { corner -> [Float] in
+            [
+                corner & 1 == 0 ? lower.x : upper.x, corner & 2 == 0 ? lower.y : upper.y,
+                corner & 4 == 0 ? lower.z : upper.z,
+            ]
+        }
     }
 }

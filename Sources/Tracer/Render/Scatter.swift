@@ -116,7 +116,12 @@ struct Scatter {
     @inline(__always)
     static func weight(_ chosen: Float8, _ other: Float8) -> Float8 {
         let square = chosen * chosen
-        return square / (square + other * other)
+        let weight = square / (square + other * other)
+        // The square of a tiny light's density may overflow; its quotient does not.
+        let isHuge = square .>= Float.infinity
+        guard !isHuge.isEmpty else { return weight }
+        let ratio = other / chosen
+        return select(isHuge, 1 / (1 + ratio * ratio), weight)
     }
 
     /// Adds the environment's light to paths that left the scene.

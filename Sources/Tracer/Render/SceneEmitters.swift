@@ -1,14 +1,18 @@
-// Which triangles of a scene shine, and with which textures.
+// Which triangles of a scene shine, with which textures, and how much of them is there at all.
 
 /// The emissive triangles of all instances, in the world.
 struct SceneEmitters {
     private(set) var triangles: [EmissiveTriangle] = []
-    /// The first light of each material that has one.
-    private(set) var firstOfMaterial: [Int: Int] = [:]
     /// For each light its material and the texture coordinates of its vertices.
     private var sources: [(material: Int, coordinates: [Float])] = []
 
-    init(_ scene: SceneDescription, _ geometry: SceneGeometry) {
+    /// The most triangles that may shine, those of each instance counted: each takes about 250
+    /// bytes, and an instance of a shining mesh only as many as its node has in the file.
+    static let trianglesMax = 1 << 24
+
+    /// - Throws: `SceneError.tooLarge` when more than ``trianglesMax`` triangles shine.
+    init(_ scene: SceneDescription, _ geometry: SceneGeometry) throws(SceneError) {
+        try Self.checkSize(scene, geometry)
         var means: [Int: SIMD3<Float>] = [:]
         for placed in geometry.placed {
             let mesh = scene.meshes[placed.mesh]
@@ -21,11 +25,28 @@ struct SceneEmitters {
         }
     }
 
+    private static func checkSize(
+        _ scene: SceneDescription, _ geometry: SceneGeometry
+    ) throws(SceneError) {
+        var count = 0
+        for placed in geometry.placed
+        where scene.materials[scene.meshes[placed.mesh].material].emissive.max() > 0 {
+            count += placed.triangles.count
+            guard count <= trianglesMax else {
+                throw .tooLarge("more than \(trianglesMax) triangles of the scene give light")
+            }
+        }
+    }
+
     private mutating func append(
         _ placed: PlacedMesh, _ mesh: TriangleMesh, _ material: Material, _ mean: SIMD3<Float>,
         _ geometry: SceneGeometry
     ) {
         let isMirrored = placed.transform.determinant < 0
+        let needsCoordinates =
+            !mesh.textureCoordinates.isEmpty
+            && (material.emissiveTexture != nil
+                || (material.letsThrough && material.baseColorTexture != nil))
         func corner(_ vertex: UInt32) -> SIMD3<Float> {
             let p = geometry.positions.base + 3 * Int(vertex)
             return placed.transform.point(SIMD3(p[0], p[1], p[2]))
@@ -46,14 +67,11 @@ struct SceneEmitters {
                 swap(&edge1, &edge2)
                 order = [0, 2, 1]
             }
-            if firstOfMaterial[mesh.material] == nil {
-                firstOfMaterial[mesh.material] = triangles.count
-            }
             triangles.append(
                 EmissiveTriangle(
                     vertex: a, edge1: edge1, edge2: edge2, radiance: mean,
                     isDoubleSided: material.isDoubleSided))
-            guard material.emissiveTexture != nil, !mesh.textureCoordinates.isEmpty else {
+            guard needsCoordinates else {
                 sources.append((mesh.material, []))
                 continue
             }
@@ -66,6 +84,26 @@ struct SceneEmitters {
             sources.append((mesh.material, coordinates))
         }
     }
+
+    /// For each material the light by which the density of all its lights is known: the first,
+    /// unless the choice of lights, which has 32 bits, knows its share too roughly (a sliver may
+    /// have a share of nothing); then the likeliest. Nil for a material without lights.
+    func representatives(materialCount: Int, in lights: LightView) -> [Int?] {
+        var result = [Int?](repeating: nil, count: materialCount)
+        let enough = Self.shareMin / Float(lights.triangleCount + lights.punctualCount)
+        for (light, source) in sources.enumerated() {
+            if let known = result[source.material] {
+                let probability = lights.probability(ofLight: known)
+                guard probability < enough, lights.probability(ofLight: light) > probability
+                else { continue }
+            }
+            result[source.material] = light
+        }
+        return result
+    }
+
+    /// Of the mean probability: 2⁻⁸, so that a step of 2⁻³² is less than a rounding error.
+    private static let shareMin: Float = 0x1p-8
 
     /// The emission with the mean of its texture.
     private static func meanEmission(
@@ -84,12 +122,12 @@ struct SceneEmitters {
         return material.emissive * SIMD3(Float(mean.x), Float(mean.y), Float(mean.z))
     }
 
-    /// Rows of ``EmissiveTextureRow``; nil if no light is textured.
+    /// Rows of ``EmissiveTextureRow``; nil if no light is textured or lets rays through.
     func textureTable(
         _ scene: SceneDescription, _ textures: TextureSet
     ) -> AlignedBuffer<Float>? {
-        guard sources.contains(where: { scene.materials[$0.material].emissiveTexture != nil })
-        else { return nil }
+        let varies = scene.materials.map { $0.emissiveTexture != nil || $0.letsThrough }
+        guard sources.contains(where: { varies[$0.material] }) else { return nil }
         let stride = Int(EmissiveTextureRow.stride)
         let table = AlignedBuffer<Float>(count: stride * sources.count)
         for (number, source) in sources.enumerated() {
@@ -98,6 +136,7 @@ struct SceneEmitters {
             for axis in 0..<3 { row[EmissiveTextureRow.factor + axis] = material.emissive[axis] }
             let slot = textures.slot(for: material.emissiveTexture)
             row[EmissiveTextureRow.slot] = Float(bitPattern: UInt32(slot))
+            row[EmissiveTextureRow.material] = Float(bitPattern: UInt32(source.material))
             for (offset, value) in source.coordinates.enumerated() {
                 row[EmissiveTextureRow.coordinates + offset] = value
             }

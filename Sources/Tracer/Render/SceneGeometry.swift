@@ -37,9 +37,14 @@ final class SceneGeometry: Sendable {
     init(_ scene: SceneDescription, buildThreads: Int) throws(SceneError) {
         try Self.validate(scene)
         var uses = [Int](repeating: 0, count: scene.meshes.count)
-        for instance in scene.instances { uses[instance.mesh] += 1 }
+        for instance in scene.instances where instance.transform.isReferable {
+            uses[instance.mesh] += 1
+        }
+        func isShared(_ instance: MeshInstance) -> Bool {
+            uses[instance.mesh] > 1 && instance.transform.isReferable
+        }
         // Baked meshes come first, so that Embree's triangle numbers are ours.
-        let baked = scene.instances.filter { uses[$0.mesh] == 1 }
+        let baked = scene.instances.filter { !isShared($0) }
         let shared = scene.meshes.indices.filter { uses[$0] > 1 }
         let order = baked.map { ($0.mesh, $0.transform) } + shared.map { ($0, .identity) }
         let meshes = order.map { scene.meshes[$0.0] }
@@ -71,7 +76,7 @@ final class SceneGeometry: Sendable {
         }
         var rangeOfShared: [Int: Int] = [:]
         for (number, mesh) in shared.enumerated() { rangeOfShared[mesh] = number }
-        let references = scene.instances.filter { uses[$0.mesh] > 1 }
+        let references = scene.instances.filter(isShared)
         instances = Self.instanceTable(references) { mesh in
             ranges[baked.count + (rangeOfShared[mesh] ?? 0)].lowerBound
         }

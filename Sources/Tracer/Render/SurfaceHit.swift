@@ -57,11 +57,16 @@ extension KernelScene {
         }
         let cosine = dot(normal, direction)
         let distance = dot(vertex - origin, normal) / cosine
-        // A degenerate triangle or a ray within its plane has no distance: the path ends.
-        let isHit = (distance .> 0) .& (distance .< Float.infinity)
+        let position = origin + direction * distance
+        let farthest = maximum(
+            maximum(magnitude(position.x), magnitude(position.y)), magnitude(position.z))
+        // A degenerate triangle or a ray within its plane has no distance, or one that no
+        // triangle is at: the path ends.
+        let isHit =
+            (distance .> 0) .& (distance .< Float.infinity) .& (farthest .< EmbreeScene.originMax)
         return SurfaceHit8(
             bits: bits & UInt32(bitPattern: isHit.bits), distance: distance,
-            position: origin + direction * distance, normal: normal, cosine: cosine,
+            position: position, normal: normal, cosine: cosine,
             triangle: safe.signed, instanceRow: row, attributeOffset: record.number7.bits,
             vertex: vertex, material: record.number3.bits)
     }

@@ -116,10 +116,7 @@ struct Transparency {
             return Verdict(met: met, passes: 0, near: zero, opacity: zero)
         }
         let point = scene.point(hit)
-        let slot = gather(scene.materials + MaterialRow.baseColorSlot, place).bits
-        let alpha =
-            gather(scene.materials + MaterialRow.alpha, place)
-            * scene.textures.alpha(slot, point.s, point.t)
+        let alpha = scene.alpha(place, point.s, point.t)
         let isBlended = cutoff .< zero
         let isHole =
             select(isBlended, alpha, alpha - cutoff)
@@ -183,5 +180,30 @@ struct Transparency {
                 shadows.radianceZ[place] *= share
             }
         }
+    }
+}
+
+extension KernelScene {
+    /// The alpha of materials at texture coordinates.
+    /// - Parameter material: offsets of rows in the material table.
+    @inline(__always)
+    fileprivate func alpha(_ material: Int32x8, _ s: Float8, _ t: Float8) -> Float8 {
+        let slot = gather(materials + MaterialRow.baseColorSlot, material).bits
+        return gather(materials + MaterialRow.alpha, material) * textures.alpha(slot, s, t)
+    }
+
+    /// The share of rays that materials which are not opaque stop at texture coordinates.
+    /// - Parameters:
+    ///   - material: offsets of rows in the material table.
+    ///   - cutoff: of these rows.
+    @inline(__always)
+    func opacity(
+        _ material: Int32x8, cutoff: Float8, _ s: Float8, _ t: Float8
+    ) -> Float8 {
+        let alpha = alpha(material, s, t)
+        let zero = Float8(repeating: 0)
+        let one = Float8(repeating: 1)
+        let masked = select(alpha - cutoff .< zero, zero, one)
+        return select(cutoff .< zero, minimum(alpha, one), masked)
     }
 }

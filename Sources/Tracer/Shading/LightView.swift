@@ -56,6 +56,11 @@ struct LightView: @unchecked Sendable {
         return result
     }
 
+    /// The probability of choosing one triangle among the lights that are no environment.
+    func probability(ofLight light: Int) -> Float {
+        choice.probability(Int32x8(repeating: Int32(light)))[0]
+    }
+
     /// The pdf per steradian of ``sample(from:bits:_:)`` for points on triangles that a path hit.
     /// - Parameters:
     ///   - light: the triangles' numbers.

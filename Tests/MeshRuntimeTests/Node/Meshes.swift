@@ -62,7 +62,7 @@ enum Updates {
             case .failed(let reason):
                 Issue.record("the frame failed: \(reason)")
                 return nil
-            case .notice, .progress, .picture: break
+            case .accepted, .notice, .progress, .picture: break
             }
         }
         return nil
