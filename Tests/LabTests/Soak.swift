@@ -75,12 +75,13 @@ struct Soak {
         return lines.joined(separator: "\n")
     }
 
-    /// One line for a frame that went well.
+    /// What is worth reading of a frame that went well.
     func summary(_ schedule: SoakSchedule) -> String {
-        let hits = record.filter { !$0.contains("spared") }.count
-        return
-            "soak \(schedule.seed): right after \(SoakSchedule.text(seconds)) s, \(hits) events, "
-            + "\(commands.count { $0.hasLostDaemon }) of \(commands.count) fetched elsewhere"
+        let fetched = commands.count { $0.hasLostDaemon && $0.ending != .exit(0) }
+        let events = record.map { $0.trimmingCharacters(in: .whitespaces) }
+        return "soak \(schedule.seed): right after \(SoakSchedule.text(seconds)) s, "
+            + "\(fetched) of \(commands.count) fetched elsewhere\n    "
+            + events.joined(separator: "; ")
     }
 
     // MARK: - Before the frame

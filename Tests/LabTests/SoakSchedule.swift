@@ -75,6 +75,12 @@ struct SoakSchedule: Sendable, CustomStringConvertible {
         var others = Array(0..<hosts)
         draw.random.shuffle(&others)
         let originator = others.removeFirst()
+        self.seed = seed
+        if draw.chance(0.2) {
+            originators = [originator]
+            entries = draw.calamity(of: [originator] + others).sorted { $0.begin < $1.begin }
+            return
+        }
         var originators = [originator]
         var entries = draw.faults(ofOriginator: originator)
         if draw.chance(0.25) {
@@ -92,7 +98,6 @@ struct SoakSchedule: Sendable, CustomStringConvertible {
             let entry = draw.partition(of: [originator] + others)
             entries.append(entry)
         }
-        self.seed = seed
         self.originators = originators
         self.entries = entries.sorted { $0.begin < $1.begin }
     }
@@ -191,6 +196,22 @@ private struct Draw {
         return .init(
             fault: .partition([host], hear: way < 2, areHeard: way == 2 || way == 3),
             begin: begin, length: seconds(0.5, 9))
+    }
+
+    /// The same happens to all at about the same time.
+    mutating func calamity(of hosts: [Int]) -> [SoakSchedule.Entry] {
+        let begin = moment()
+        let kind = random.below(3)
+        let length = kind == 2 ? seconds(0.2, 3) : seconds(1, 13)
+        return hosts.map { host in
+            let fault: SoakFault =
+                switch kind {
+                case 0: .freeze(host)
+                case 1: .cut(host)
+                default: .kill(host)
+                }
+            return .init(fault: fault, begin: begin + 0.2 * random.unit(), length: length)
+        }
     }
 
     /// Two sides of at least two.
