@@ -9,3 +9,46 @@ static inline void meshd_name_thread(const char *name) { prctl(PR_SET_NAME, name
 
 /// A non-blocking event descriptor; -1 with errno when the system has none left.
 static inline int meshd_event_descriptor(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/// Has the system keep what the network says about datagrams of a socket that is not connected
+/// (ip(7), IP_RECVERR): 0, or -1 with errno. What it keeps takes room of the receive buffer until
+/// it is read.
+static inline int meshd_keep_network_errors(int descriptor, int is_ipv6) {
+    int on = 1;
+    return is_ipv6 ? setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on)
+                   : setsockopt(descriptor, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+}
+
+/// Takes the oldest such word off the socket's queue: 1 and the receiver's address when it is
+/// that no process has the port (ICMP port unreachable), 0 when it is another, -1 when there is
+/// none. The macros that walk control messages cannot be called from Swift.
+static inline int meshd_next_network_error(int descriptor, struct sockaddr_storage *receiver) {
+    union { char bytes[512]; struct cmsghdr align; } control;
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_name = receiver;
+    message.msg_namelen = sizeof *receiver;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    // Without a buffer: the datagram that comes back is not needed.
+    if (recvmsg(descriptor, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        struct sock_extended_err error;
+        if (part->cmsg_len < CMSG_LEN(sizeof error)) continue;
+        memcpy(&error, CMSG_DATA(part), sizeof error);
+        if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR
+            && error.ee_origin == SO_EE_ORIGIN_ICMP && error.ee_type == ICMP_DEST_UNREACH
+            && error.ee_code == ICMP_PORT_UNREACH) return 1;
+        if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_RECVERR
+            && error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMP6_DST_UNREACH
+            && error.ee_code == ICMP6_DST_UNREACH_NOPORT) return 1;
+    }
+    return 0;
+}

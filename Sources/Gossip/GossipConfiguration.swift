@@ -65,6 +65,11 @@ public struct GossipConfiguration: Hashable, Sendable {
     /// The same while this node knows nobody.
     public var lonelyContactInterval: Duration = .seconds(1)
 
+    /// Whether this node, when others do not reach it at its address but hear it from another, says
+    /// that it is there now: for one that listens on all addresses of its machine and had to choose
+    /// which to tell.
+    public var learnsAddress = false
+
     /// How long dead and departed members are remembered.
     public var departedRetention: Duration = .seconds(3_600)
 
@@ -72,7 +77,8 @@ public struct GossipConfiguration: Hashable, Sendable {
     /// was stopped: probes and suspicions of that time are void.
     public var freezeThreshold: Duration = .milliseconds(400)
 
-    /// The most members, departed ones included; further ones are ignored.
+    /// The most members, departed ones included. A newcomer beyond them takes the place of the one
+    /// that departed first; if all are present, it is ignored.
     public var membersMax = 16_384
     /// The most pieces of news waiting; the most often sent go first.
     public var broadcastsMax = 4_096

@@ -11,7 +11,7 @@ public enum GossipDirective: Hashable, Sendable {
     /// equals the status). A restarted node is reported twice: its old participant dead, then the
     /// new one joined.
     case memberChanged(Member, from: MemberStatus?)
-    /// Another process uses this node's id, with a higher boot number: a copied state folder. This
-    /// node should stop or take a new id.
+    /// Another process uses this node's id: a copied state folder, or somebody who speaks in its
+    /// name. This node should stop or take a new id. Told once a minute at most.
     case identityConflict(ParticipantID)
 }

@@ -180,7 +180,10 @@ extension GossipMessage.SyncPage {
 extension MemberUpdate {
     /// The largest incarnation and metadata version that is believed: no node that lives a
     /// century with five changes a second reaches it.
-    static let counterMax = 1 << 30
+    static let counterMax: UInt32 = 1 << 30
+
+    /// The next value of an incarnation or a metadata version; the last one stays.
+    static func counter(after value: UInt32) -> UInt32 { min(value, counterMax - 1) + 1 }
 
     /// The number of bytes of the statement as a record.
     var encodedSize: Int {
@@ -210,12 +213,12 @@ extension MemberUpdate {
         let flags = try reader.read(UInt8.self)
         guard let status = MemberStatus(rawValue: flags & 3) else { throw .invalid("status") }
         let participant = try reader.readParticipant()
-        let incarnation = UInt32(try reader.readCount("incarnation", atMost: Self.counterMax))
+        let incarnation = UInt32(try reader.readCount("incarnation", atMost: Int(Self.counterMax)))
         var profile: Profile?
         if flags & 4 != 0 {
             let address = try reader.readAddress()
             let version = UInt32(
-                try reader.readCount("metadata version", atMost: Self.counterMax))
+                try reader.readCount("metadata version", atMost: Int(Self.counterMax)))
             let length = try reader.readCount(
                 "metadata size", atMost: GossipMessage.metadataSizeMax)
             profile = Profile(

@@ -54,7 +54,7 @@ extension Membership {
         nextMetadata = now + configuration.metadataInterval
         var own = ownMember
         own.metadata = metadata
-        own.metadataVersion += 1
+        own.metadataVersion = MemberUpdate.counter(after: own.metadataVersion)
         table.store(own)
         spread(participant.node, isProfileOnly: true)
     }
@@ -129,7 +129,8 @@ extension Membership {
         case .nack(let nack): receiveNack(nack)
         case .gossip: break
         case .join(let join): receiveJoin(join, from: sender, at: address)
-        case .digest(let digest): receiveDigest(digest, from: sender, at: address)
+        case .digest(let digest):
+            receiveDigest(digest, from: sender, at: address, isAccused: isAccused)
         case .pull(let request): receivePull(request, from: sender, at: address)
         case .page(let page):
             let isAccusedByPage = receivePage(page, from: sender)

@@ -115,6 +115,7 @@ extension Membership {
             .ack(.init(sequence: ping.sequence, subject: nil)), to: address, of: sender.node,
             mentioning: isAccused ? participant.node : nil)
         introduce(to: sender, at: address)
+        tellAddress(to: sender, at: address)
     }
 
     mutating func receiveAck(
@@ -141,7 +142,11 @@ extension Membership {
             if ack.subject == nil, probe.relayAt != nil { health.measured(now - probe.sent) }
         } else if ack.subject == nil, address == probe.address {
             // Somebody else lives at that address now.
-            noteRefusal(of: probe.address, at: now)
+            guard let member = table.member(probe.participant.node),
+                member.participant == probe.participant
+            else { return }
+            statistics.refusals += 1
+            accuse(member.participant, incarnation: member.incarnation, refused: true)
         }
     }
 
@@ -162,7 +167,14 @@ extension Membership {
                 requester: address, requesterSequence: request.sequence, target: request.target,
                 sequence: number, nackAt: now + configuration.probeTimeoutMax,
                 deadline: now + configuration.probeInterval))
-        send(.ping(.init(sequence: number)), to: request.address, of: request.target.node)
+        let ping = GossipMessage.Body.ping(.init(sequence: number))
+        if let target = table.member(request.target.node), target.address == request.address {
+            send(ping, to: request.address, of: request.target.node)
+        } else {
+            // Nobody known has the address: no news for whoever it is, and no more bytes than came.
+            directives.append(
+                .send(GossipMessage(sender: participant, body: ping), to: request.address))
+        }
     }
 
     mutating func tickRelays() {

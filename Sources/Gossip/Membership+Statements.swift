@@ -59,7 +59,7 @@ extension Membership {
         _ update: MemberUpdate, from sender: ParticipantID, spreads: Bool
     ) {
         guard update.status.isPresent, let profile = update.profile,
-            !profile.address.isUnspecified, table.count < configuration.membersMax
+            !profile.address.isUnspecified, hasRoom()
         else { return }
         let member = Member(
             participant: update.participant, address: profile.address,
@@ -96,8 +96,10 @@ extension Membership {
         if old.status == .suspect, new.status != .suspect || new.incarnation != old.incarnation {
             suspicions.removeAll { $0.node == new.participant.node }
         }
-        if !new.status.isPresent {
+        if !new.status.isPresent || new.address != old.address {
             probes.removeAll { $0.participant == new.participant }
+        }
+        if !new.status.isPresent {
             if old.status.isPresent {
                 departed.append((new.participant, now + configuration.departedRetention))
             }
@@ -113,14 +115,21 @@ extension Membership {
 
     /// Forgets members that departed long ago.
     mutating func tickDeparted() {
-        while let first = departed.first, first.until <= now {
-            departed.removeFirst()
-            guard let member = table.member(first.participant.node),
-                member.participant == first.participant, !member.status.isPresent
-            else { continue }
-            table.remove(first.participant.node)
-            broadcasts.remove(first.participant.node)
-        }
+        while let first = departed.first, first.until <= now { forgetFirstDeparted() }
+    }
+
+    private mutating func forgetFirstDeparted() {
+        let node = departed.removeFirst().participant.node
+        table.remove(node)
+        broadcasts.remove(node)
+    }
+
+    /// Whether one more member can be known: who departed first makes room for it.
+    private mutating func hasRoom() -> Bool {
+        if table.count < configuration.membersMax { return true }
+        if departed.isEmpty { return false }
+        forgetFirstDeparted()
+        return true
     }
 
     // MARK: Statements about this node
@@ -133,12 +142,12 @@ extension Membership {
     private mutating func applyToSelf(_ update: MemberUpdate) {
         guard update.participant.boot >= participant.boot else { return }
         guard update.participant.boot == participant.boot else {
-            directives.append(.identityConflict(update.participant))
-            return
+            return reportConflict(update.participant)
         }
         var own = ownMember
         guard own.status == .alive else { return }
-        let above = min(update.incarnation + 1, UInt32(MemberUpdate.counterMax))
+        if speaksForAnother(update, own) { reportConflict(update.participant) }
+        let above = MemberUpdate.counter(after: update.incarnation)
         if update.status != .alive, update.incarnation >= own.incarnation {
             // Refute: only the accused can (SWIM §4.2).
             own.incarnation = above
@@ -148,12 +157,30 @@ extension Membership {
             own.incarnation = above
         }
         if let profile = update.profile, profile.metadataVersion > own.metadataVersion {
-            own.metadataVersion = min(
-                profile.metadataVersion + 1, UInt32(MemberUpdate.counterMax))
+            own.metadataVersion = MemberUpdate.counter(after: profile.metadataVersion)
         }
         guard own != ownMember else { return }
         table.store(own)
         spread(participant.node, isProfileOnly: false)
+    }
+
+    /// Whether a statement about this participant can only come from another process that takes
+    /// itself for it, such as one with a copied state folder: it has another address, and this node
+    /// never changes its own without raising its incarnation; or its counter is at its end, beyond
+    /// which nothing can be refuted.
+    private func speaksForAnother(_ update: MemberUpdate, _ own: Member) -> Bool {
+        if update.incarnation == MemberUpdate.counterMax { return true }
+        guard update.status == .alive, update.incarnation == own.incarnation,
+            let address = update.profile?.address
+        else { return false }
+        return !address.isUnspecified && !own.address.isUnspecified && address != own.address
+    }
+
+    /// Tells of another process with this node's id, once a minute at most.
+    mutating func reportConflict(_ other: ParticipantID) {
+        guard nextConflictReport <= now else { return }
+        nextConflictReport = now + .seconds(60)
+        directives.append(.identityConflict(other))
     }
 
     // MARK: Handing on

@@ -45,19 +45,20 @@ extension Membership {
     /// Sends the digests of all buckets.
     mutating func sendDigests(
         to address: NodeAddress, of sender: ParticipantID, wantsReply: Bool,
-        observed: NodeAddress? = nil, mentioning mentioned: NodeID? = nil
+        observed: NodeAddress? = nil
     ) {
         send(
             .digest(
                 .init(digests: table.digests, wantsReply: wantsReply, observed: observed)),
-            to: address, of: sender.node, mentioning: mentioned)
+            to: address, of: sender.node)
     }
 
     mutating func receiveDigest(
-        _ digest: GossipMessage.SyncDigest, from sender: ParticipantID, at address: NodeAddress
+        _ digest: GossipMessage.SyncDigest, from sender: ParticipantID, at address: NodeAddress,
+        isAccused: Bool
     ) {
         guard !isLeaving else { return }
-        if let observed = digest.observed { learnAddress(observed) }
+        if let observed = digest.observed { learnAddress(observed, isAccused: isAccused) }
         guard digest.digests.count == MemberTable.bucketCount else {
             if digest.digests != [table.digest] {
                 sendDigests(to: address, of: sender, wantsReply: true)
@@ -135,14 +136,16 @@ extension Membership {
             apply(record, from: sender, isPage: true, spreads: active.spreads)
         }
         // The place to go on must move upwards, so that a pull ends whatever is answered.
-        guard let next = page.next, active.after.map({ $0 < next }) ?? true else {
+        guard let next = page.next, !page.records.isEmpty,
+            active.after.map({ $0 < next }) ?? true
+        else {
             pull = nil
             return isAccused
         }
         pull?.after = next
         pull?.attempts = 1
         pull?.pages += 1
-        if active.spreads, active.pages + 1 >= Self.pagesMax {
+        if active.pages + 1 >= (active.spreads ? Self.pagesMax : configuration.membersMax) {
             syncResume = next
             pull = nil
         } else {
@@ -151,12 +154,27 @@ extension Membership {
         return isAccused
     }
 
-    /// Takes the host under which others see this node, if it has none yet.
-    private mutating func learnAddress(_ observed: NodeAddress) {
+    /// Tells a node that does not answer where it says it is, and speaks from another address,
+    /// that it is seen there.
+    mutating func tellAddress(to sender: ParticipantID, at address: NodeAddress) {
+        guard let known = table.member(sender.node), known.participant == sender,
+            known.status != .alive, known.address != address
+        else { return }
+        send(
+            .digest(.init(digests: [table.digest], wantsReply: false, observed: address)),
+            to: address, of: sender.node)
+    }
+
+    /// Takes the host under which others see this node, if it has none yet, or if it is accused
+    /// of not answering at the one that it has.
+    private mutating func learnAddress(_ observed: NodeAddress, isAccused: Bool) {
         var own = ownMember
-        guard own.address.isUnspecified, !observed.isUnspecified else { return }
-        own.address = observed.with(port: own.address.port)
-        own.incarnation += 1
+        let address = observed.with(port: own.address.port)
+        guard own.address.isUnspecified || (configuration.learnsAddress && isAccused),
+            !observed.isUnspecified, address != own.address
+        else { return }
+        own.address = address
+        own.incarnation = MemberUpdate.counter(after: own.incarnation)
         table.store(own)
         spread(participant.node, isProfileOnly: false)
     }

@@ -20,7 +20,7 @@ public struct Membership: Sendable {
     var table = MemberTable()
     var broadcasts: BroadcastQueue
     var health: LocalHealth
-    var order = ProbeOrder()
+    var order: ProbeOrder
     /// Sorted by node.
     var suspicions: [Suspicion] = []
     var probes: [Probe] = []
@@ -44,6 +44,7 @@ public struct Membership: Sendable {
     var nextContact: Instant
     var nextMetadata: Instant
     var nextIntroduction: Instant
+    var nextConflictReport: Instant
     /// No suspicion ends or asks for a probe before this.
     var nextSuspicion = Instant.distantFuture
 
@@ -62,6 +63,7 @@ public struct Membership: Sendable {
         self.now = now
         random = RandomNumbers(seed: seed)
         broadcasts = BroadcastQueue(max: configuration.broadcastsMax)
+        order = ProbeOrder(membersMax: configuration.membersMax)
         health = LocalHealth(max: configuration.localHealthMax)
         nextProbe = now + random.duration(below: configuration.probeInterval)
         nextSync = now + random.duration(below: configuration.syncInterval)
@@ -69,6 +71,7 @@ public struct Membership: Sendable {
         nextContact = now
         nextMetadata = now
         nextIntroduction = now
+        nextConflictReport = now
         table.store(Member(participant: participant, address: address, metadata: metadata))
     }
 
@@ -108,9 +111,7 @@ public struct Membership: Sendable {
     ) {
         advance(to: instant)
         guard message.sender.node != participant.node else {
-            if message.sender.boot > participant.boot {
-                directives.append(.identityConflict(message.sender))
-            }
+            if message.sender.boot > participant.boot { reportConflict(message.sender) }
             return
         }
         var isAccused = false
@@ -204,6 +205,11 @@ public struct Membership: Sendable {
         precondition(table.count <= configuration.membersMax)
         precondition(broadcasts.entries.count <= configuration.broadcastsMax)
         precondition(relays.count <= configuration.relaysMax)
+        precondition(order.order.count <= 2 * configuration.membersMax)
+        let absent = table.members.filter {
+            !$0.status.isPresent && $0.participant != participant
+        }
+        precondition(departed.map(\.participant).sorted() == absent.map(\.participant))
         for (index, suspicion) in suspicions.enumerated() {
             precondition(index == 0 || suspicions[index - 1].node < suspicion.node)
             let member = table.member(suspicion.node)

@@ -5,11 +5,22 @@ import MeshCore
 
 /// A shuffled round over the members; newcomers enter at a random place of what is left of it.
 struct ProbeOrder: Sendable {
-    private var order: [NodeID] = []
+    private(set) var order: [NodeID] = []
     private var cursor = 0
+    private let placesMax: Int
+
+    /// - Parameter membersMax: the most members; a round has at most twice as many places.
+    init(membersMax: Int) { placesMax = 2 * membersMax }
 
     /// Adds a newcomer to the present round.
     mutating func insert(_ node: NodeID, random: inout RandomNumbers) {
+        guard order.count < placesMax else {
+            // More came and went than a mesh has members: the next round, with all of them,
+            // begins now.
+            order.removeAll()
+            cursor = 0
+            return
+        }
         order.append(node)
         order.swapAt(cursor + random.below(order.count - cursor), order.count - 1)
     }

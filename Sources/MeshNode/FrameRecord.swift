@@ -28,7 +28,7 @@ struct FrameRecord: Sendable {
     /// When `tick` has something to do for this record itself.
     var deadline = Instant.distantFuture
 
-    /// When the film was complete and its originator last seen.
+    /// When nothing was left to do and the originator was last seen.
     var completeSince: Instant?
 
     /// Start-time fair queueing (Goyal, Vin, Cheng 1996): the virtual time, in samples, at which
@@ -53,6 +53,8 @@ struct FrameRecord: Sendable {
     }
 
     var isComplete: Bool { participant?.isComplete ?? false }
+    /// Whether this node only waits for the frame's end.
+    var isDone: Bool { isComplete || participant?.isDone ?? false }
     /// Whether nothing is left to render here.
     var isLedgerComplete: Bool { participant?.isLedgerComplete ?? true }
     var isCompleteSomewhere: Bool { isComplete || announcersWithFilm > 0 }

@@ -238,7 +238,11 @@ extension MeshNode {
         records[index].deadline = .distantFuture
         switch record.stage {
         case .active:
-            if record.isComplete { watchForExpiry(at: index) }
+            if record.isDone {
+                watchForExpiry(at: index)
+            } else {
+                records[index].completeSince = nil
+            }
         case _ where record.announcers.isEmpty:
             removeRecord(at: index)
         case .wantsJob:

@@ -90,7 +90,7 @@ extension MeshNode {
         let known = records[index].announcers[member]
         records[index].setAnnouncer(
             member, .init(hasScene: announced.hasScene, isComplete: announced.isComplete))
-        if let term = announced.term {
+        if let term = announced.term, FrameParticipant.isPlausible(term) {
             records[index].term = records[index].term.map { max($0, term) } ?? term
             records[index].participant?.learned(term: term, at: now)
         }

@@ -50,7 +50,16 @@ extension MeshNode {
 
     /// None of the nodes named gave its film.
     public mutating func filmFetchFailed(_ frame: FrameID, at instant: Instant) {
-        perform(frame, at: instant) { participant, now in participant.filmFetchFailed(at: now) }
+        // Some who still announce a complete film are asked again in a while.
+        var holders =
+            index(of: frame).map { records[$0].sortedAnnouncers(where: \.isComplete) } ?? []
+        random.shuffle(&holders)
+        perform(frame, at: instant) { participant, now in
+            participant.filmFetchFailed(at: now)
+            for holder in holders.prefix(4) {
+                participant.learnedCompleteFilm(at: holder, at: now)
+            }
+        }
     }
 
     /// Gives an input to the machine of one frame, if there still is one.

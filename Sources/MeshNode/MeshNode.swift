@@ -197,7 +197,7 @@ public struct MeshNode: Sendable {
             }
         }
         noteAnnouncementChange()
-        if records[index].isComplete, records[index].completeSince == nil {
+        if records[index].isDone, records[index].completeSince == nil {
             watchForExpiry(at: index)
         }
         let isWorking = !records[index].isLedgerComplete

@@ -12,6 +12,8 @@ enum WireBounds {
     static let sealsMax = 1_024
     static let nameBytesMax = 256
     static let unitsMax = 1 << 48
+    /// Of terms, which participants raise by one: far above what is reached, far below overflow.
+    static let termMax: UInt64 = 1 << 48
 }
 
 extension SwiftProtobuf.Message {
@@ -99,6 +101,7 @@ extension Term: WireValue {
     }
 
     init(_ proto: ProtoTerm) throws(MalformedBytes) {
+        guard proto.number <= WireBounds.termMax else { throw .invalid("number of a term") }
         self.init(
             number: proto.number,
             root: try ParticipantID(proto.root, isThere: proto.hasRoot, "root"))

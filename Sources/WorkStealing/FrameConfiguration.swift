@@ -58,6 +58,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var successionStep: Duration = .milliseconds(700)
     /// The base when gossip says that the root is dead.
     public var successionBaseDead: Duration = .milliseconds(100)
+    /// Who is late by this when it would take over was stopped itself, and waits anew.
+    public var stoppedTime: Duration = .milliseconds(500)
     /// How long a participant that is no longer listed asks in vain for admission before it goes
     /// on alone.
     public var exilePatience: Duration = .seconds(15)

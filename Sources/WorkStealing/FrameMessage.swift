@@ -24,7 +24,7 @@ public enum FrameMessage: Hashable, Sendable {
     case stealRefusal(StealRefusal)
     /// From the thief: the grant's ranges are its claims now.
     case grantAccepted(GrantID)
-    /// From the thief: it does not take them (it took them before, or it is leaving).
+    /// From the thief: it does not take them (it is not listed, or all is committed).
     case grantRefused(GrantID)
     /// To the root, from an idle node that was refused everywhere: is a claimed unit late?
     case lateUnitRequest(Term)
@@ -121,7 +121,7 @@ public struct RoundFailure: Hashable, Sendable {
     }
 }
 
-/// Says that a participant is out of work, and since which round it has reported nothing new.
+/// Says that a participant is out of work, and whether it holds something to commit.
 public struct Exhausted: Hashable, Sendable {
     public var term: Term
     /// Units rendered and not in the ledger the sender knows.

@@ -66,7 +66,9 @@ extension FrameParticipant {
         filmCoverage.formUnion(coverage)
         statistics.commits += 1
         emit(.commit(round: round))
-        let receivers = root.others.filter { $0.report?.wantsFilm ?? true }.map(\.id)
+        // A silent node would pass nothing on: it fetches the film when it is back.
+        let receivers = root.others
+            .filter { $0.hasReported && $0.report?.wantsFilm == true }.map(\.id)
         emit(.broadcast(round: round, ledger: ledger, receivers: receivers))
         emit(.event(.committed(round: round, ledgerUnits: ledger.count)))
         if isComplete { emit(.event(.complete)) }

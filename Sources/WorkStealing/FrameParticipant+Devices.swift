@@ -103,7 +103,6 @@ extension FrameParticipant {
         guard !fresh.isEmpty else { return }
         if areStolen { deque.addStolen(fresh) } else { deque.add(fresh) }
         thief.victims.restart()
-        thief.wasRefusedEverywhere = false
         emit(.workAvailable)
     }
 }

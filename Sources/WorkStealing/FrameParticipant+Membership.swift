@@ -24,6 +24,8 @@ extension FrameParticipant {
         guard dead.count < configuration.participantsMax, dead.insert(participant).inserted else {
             return
         }
+        // The successors come one after the other, from this news on.
+        if participant == term.root { heardAt = now }
         thief.victims.forget(participant)
         if thief.request?.victim == participant { thief.request = nil }
         takeBackGrants(at: now)
@@ -37,9 +39,13 @@ extension FrameParticipant {
 
     // MARK: Terms
 
-    /// Obeys a higher term. Numbers that cannot have been reached by counting are ignored.
+    /// Whether the number of a term from outside can have been reached by counting. A successor's,
+    /// which is one more, still fits into messages.
+    public static func isPlausible(_ term: Term) -> Bool { term.number < 1 << 48 }
+
+    /// Obeys a higher term, if it is plausible and not this node's own.
     mutating func learn(_ newTerm: Term, at now: Instant) {
-        guard term < newTerm, newTerm.root != identity, newTerm.number < 1 << 62 else { return }
+        guard term < newTerm, newTerm.root != identity, Self.isPlausible(newTerm) else { return }
         if root != nil {
             if case .gathering = root?.phase, let round { emit(.abandon(round: round)) }
             root = nil
@@ -56,9 +62,7 @@ extension FrameParticipant {
 
     /// When this node asks for admission: while it is not listed, or hears no starts.
     var admissionAt: Instant? {
-        guard root == nil, term.root != identity, !(isComplete && isLedgerComplete) else {
-            return nil
-        }
+        guard root == nil, term.root != identity, !isDone else { return nil }
         if standing != .listed { return askAdmissionAt }
         let heartbeat = heartbeat
         return max(askAdmissionAt, heardAt + heartbeat + heartbeat)
@@ -105,8 +109,9 @@ extension FrameParticipant {
             }
             self.root = root
         }
-        // In the middle of a round the newcomer is told at once; the others learn at the next.
-        if root.phase != .idle { return sendStart(to: sender) }
+        // In the middle of a round the newcomer is told at once; the others learn at the next. Of a
+        // complete frame there may be no next.
+        if root.phase != .idle || isFarewellOver { return sendStart(to: [sender]) }
         self.root?.nextStartAt = min(root.nextStartAt, now + configuration.admissionDelay)
     }
 
@@ -132,7 +137,7 @@ extension FrameParticipant {
 
     /// When this node takes over, if nothing is heard of the root until then.
     var successionAt: Instant? {
-        guard root == nil, !(isComplete && isLedgerComplete) else { return nil }
+        guard root == nil, !isDone else { return nil }
         let rootIsDead = dead.contains(term.root)
         switch standing {
         case .joining where !rootIsDead:
@@ -167,10 +172,10 @@ extension FrameParticipant {
         round = nil
         standing = .listed
         statistics.takeovers += 1
+        // The list came from outside: nobody is on the new one twice.
+        var passedOver = dead.union([identity, former])
         var members = [identity]
-        members += participants.filter {
-            $0 != identity && $0 != former && !dead.contains($0)
-        }
+        members += participants.filter { passedOver.insert($0).inserted }
         if former != identity, !dead.contains(former) { members.append(former) }
         participants = members
         root = RootState(members: members, at: now)

@@ -42,8 +42,6 @@ extension FrameParticipant {
         var backoff: Duration
         /// Whether a device has asked in vain.
         var isStarving = false
-        /// Whether the current search has met only refusals, of everybody it could ask.
-        var wasRefusedEverywhere = false
 
         init(owner: ParticipantID, configuration: FrameConfiguration, at now: Instant) {
             victims = VictimChoice(owner: owner, configuration: configuration)

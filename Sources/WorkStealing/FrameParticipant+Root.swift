@@ -16,7 +16,7 @@ extension FrameParticipant {
             if root.startRepeated { return deadline }
             return min(deadline, root.startedAt + configuration.reportTimeout / 2)
         case .adopting(_, let deadline):
-            return deadline
+            return min(deadline, root.beatAt)
         case .gathering(let since):
             let end = since + configuration.dataTimeout
             let next = min(end, root.beatAt)
@@ -25,7 +25,7 @@ extension FrameParticipant {
     }
 
     /// The frame is complete and all know it, or have been told often enough.
-    private var isFarewellOver: Bool {
+    var isFarewellOver: Bool {
         guard let root, isComplete else { return false }
         return root.farewells > configuration.farewellsMax
             || (root.farewells > 0
@@ -45,23 +45,26 @@ extension FrameParticipant {
             if deadline <= now { return endReports(at: now) }
             if !root.startRepeated, root.startedAt + configuration.reportTimeout / 2 <= now {
                 self.root?.startRepeated = true
-                for member in root.others where !member.hasReported { sendStart(to: member.id) }
+                sendStart(to: root.others.filter { !$0.hasReported }.map(\.id))
             }
         case .adopting(_, let deadline):
-            if deadline <= now { adoptionFailed(at: now) }
+            if deadline <= now { return adoptionFailed(at: now) }
+            if root.beatAt <= now { beat(at: now) }
         case .gathering(let since):
             if since + configuration.dataTimeout <= now { return abandonRound(cause: nil, at: now) }
             if let at = root.plansRepeatAt, at <= now {
                 self.root?.plansRepeatAt = nil
                 for (contributor, plan) in root.plans { send(.plan(plan), to: contributor) }
             }
-            if root.beatAt <= now {
-                // The same start again keeps successors quiet while much data is on its way.
-                let next = now + heartbeat
-                self.root?.beatAt = next
-                for member in root.others { sendStart(to: member.id) }
-            }
+            if root.beatAt <= now { beat(at: now) }
         }
+    }
+
+    /// The same start again keeps successors quiet while much data is on its way.
+    private mutating func beat(at now: Instant) {
+        let next = now + heartbeat
+        root?.beatAt = next
+        sendStart(to: root?.others.map(\.id) ?? [])
     }
 
     /// Starts the last round at once when all have said that they are out of work.
@@ -107,19 +110,20 @@ extension FrameParticipant {
         for participant in gone {
             emit(.event(.dismissed(participant)))
             waiting.removeAll { $0.id == participant }
-            sendStart(to: participant)
         }
+        sendStart(to: gone)
         let back = grants.takeBack(at: now) { gone.contains($0) }
         for lent in back { addClaims(lent.units, at: now) }
-        for member in root.others { sendStart(to: member.id) }
+        sendStart(to: root.others.map(\.id))
         if root.members.count == 1 { endReports(at: now) }
     }
 
-    mutating func sendStart(to participant: ParticipantID) {
+    /// Sends the start of the round in progress, or of the last one.
+    mutating func sendStart(to receivers: [ParticipantID]) {
         guard let root, let round else { return }
         let start = RoundStart(
             round: round, participants: root.members.map(\.id), ledger: ledger)
-        send(.start(start), to: participant)
+        for receiver in receivers { send(.start(start), to: receiver) }
     }
 
     // MARK: Step 2: reports
@@ -131,7 +135,7 @@ extension FrameParticipant {
         }
         guard let position = root?.position(of: sender) else {
             // It has been dismissed and does not know.
-            return sendStart(to: sender)
+            return sendStart(to: [sender])
         }
         guard isPlausible(report) else { return ignore() }
         root?[position].silentSince = nil
@@ -165,7 +169,7 @@ extension FrameParticipant {
     mutating func receive(_ message: Exhausted, from sender: ParticipantID, at now: Instant) {
         learn(message.term, at: now)
         guard message.term == term, root != nil else { return ignore() }
-        guard let position = root?.position(of: sender) else { return sendStart(to: sender) }
+        guard let position = root?.position(of: sender) else { return sendStart(to: [sender]) }
         root?[position].exhausted = min(max(0, message.uncommittedUnits), workSpace.count)
     }
 
@@ -184,6 +188,8 @@ extension FrameParticipant {
         countLosses(at: now)
         if let best = largestFilm(), best.filmUnits > filmCoverage.count, fetch.deadline == nil {
             self.root?.phase = .adopting(best.holder, deadline: now + configuration.fetchTimeout)
+            let next = now + heartbeat
+            self.root?.beatAt = next
             return startFetch(from: [best.holder], at: now)
         }
         planRound(at: now)

@@ -50,13 +50,13 @@ extension FrameParticipant {
         let isNew = round != start.round
         round = start.round
         participants = start.participants
+        if isNew { endContribution(before: start.round) }
         guard participants.contains(identity) else {
             exile(at: now)
             return applyLedger(start.ledger, at: stamp(start.round), now: now)
         }
         standing = .listed
         heardAt = now
-        if isNew { endContribution(before: start.round) }
         applyLedger(start.ledger, at: stamp(start.round), now: now)
         if isNew { sealOpen() }
         send(.report(report(for: start.round)), to: sender)
@@ -93,8 +93,10 @@ extension FrameParticipant {
             return ignore()
         }
         guard contribution != plan.round else { return }
-        guard plan.parent != identity, plan.children.count <= ReduceTree.arity,
-            !plan.children.contains(identity)
+        // Nobody is in a tree twice, and no seal is added twice.
+        guard plan.children.count <= ReduceTree.arity,
+            Set(plan.children + [plan.parent, identity]).count == plan.children.count + 2,
+            Set(plan.seals).count == plan.seals.count
         else { return ignore() }
         guard plan.seals.allSatisfy({ coverage(of: $0) != nil }) else {
             // What was reported is there no longer: this node is the cause.

@@ -23,7 +23,6 @@ extension FrameParticipant {
                 among: participants, isDead: { dead.contains($0) }, random: &random)
         else {
             thief.victims.restart()
-            thief.wasRefusedEverywhere = true
             thief.nextAt = now + thief.backoff + random.duration(below: thief.backoff)
             thief.backoff = min(thief.backoff + thief.backoff, configuration.stealBackoffMax)
             if thief.isStarving, !hasWork { askForLateUnits(at: now) }
@@ -75,19 +74,22 @@ extension FrameParticipant {
     // MARK: Victim
 
     mutating func receive(_ request: StealRequest, from thief: ParticipantID, at now: Instant) {
-        guard isValid(speed: request.samplesPerSecond) else { return ignore() }
+        guard isValid(speed: request.samplesPerSecond), request.samplesPerSecond > 0 else {
+            return ignore()
+        }
         learn(request.term, at: now)
+        // One grant at a time: what a thief does not answer for may never have reached it.
         if let open = grants.openGrant(to: thief, request: request.number) {
             return sendGrant(open)
         }
-        if request.term == term, isListed,
+        if request.term == term, isListed, isParticipant(thief),
             give(to: thief, speed: request.samplesPerSecond, request: request.number, at: now)
         {
             return
         }
         statistics.requestsRefused += 1
         send(.stealRefusal(StealRefusal(term: term, request: request.number)), to: thief)
-        guard request.term == term, isListed else { return }
+        guard request.term == term, isListed, isParticipant(thief) else { return }
         waiting.removeAll { $0.id == thief || $0.until <= now }
         if waiting.count < configuration.waitingMax {
             waiting.append(
@@ -95,6 +97,11 @@ extension FrameParticipant {
                     id: thief, samplesPerSecond: request.samplesPerSecond,
                     until: now + configuration.waitingTime))
         }
+    }
+
+    /// Whether somebody else takes part, as far as this node knows.
+    private func isParticipant(_ other: ParticipantID) -> Bool {
+        root?.position(of: other) != nil || participants.contains(other)
     }
 
     /// Lends a thief its share of what is left.

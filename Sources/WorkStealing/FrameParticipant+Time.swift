@@ -23,6 +23,7 @@ extension FrameParticipant {
 
     /// Does whatever is due.
     public mutating func tick(at now: Instant) {
+        noticeStop(at: now)
         if let request = thief.request, request.deadline <= now {
             thief.request = nil
         }
@@ -41,11 +42,22 @@ extension FrameParticipant {
 
     /// What follows from the state after any input: give, ask, say so, fetch.
     mutating func settle(at now: Instant) {
+        noticeStop(at: now)
         pushWork(at: now)
         steal(at: now)
         noteExhaustion(at: now)
         beginFetch(at: now)
         if root != nil { hurryRoot(at: now) }
+    }
+
+    /// A node whose process was stopped has not yet read what the root said meanwhile: it must not
+    /// take over for that.
+    private mutating func noticeStop(at now: Instant) {
+        defer { settledAt = max(settledAt, now) }
+        guard now - settledAt >= configuration.stoppedTime, let at = successionAt,
+            at > settledAt, now - at >= configuration.stoppedTime
+        else { return }
+        heardAt = now
     }
 
     /// Whether a set of units from outside can be one of this frame.

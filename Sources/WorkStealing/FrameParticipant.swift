@@ -52,7 +52,10 @@ public struct FrameParticipant: Sendable {
     // The frame as this node sees it.
     var ledgerBook: CommitLedger
     var standing: Standing
+    /// When the root was last heard of.
     var heardAt: Instant
+    /// When the last input was.
+    var settledAt: Instant
     var askAdmissionAt: Instant
     let beganAt: Instant
     /// Participants that gossip says are dead; only ever looked up.
@@ -87,14 +90,16 @@ public struct FrameParticipant: Sendable {
     }
 
     /// Any other node, which has the scene ready and asks the root of `term` for admission until
-    /// it is listed.
+    /// it is listed. A term that makes no sense counts as the originator's.
     public init(
         joining frame: FrameID, workSpace: WorkSpace, identity: ParticipantID, term: Term,
         configuration: FrameConfiguration, seed: UInt64, at now: Instant
     ) {
         self.init(
-            frame: frame, workSpace: workSpace, identity: identity, term: term,
-            configuration: configuration, seed: seed, at: now)
+            frame: frame, workSpace: workSpace, identity: identity,
+            term: Term(number: 1, root: frame.originator), configuration: configuration,
+            seed: seed, at: now)
+        learn(term, at: now)
         settle(at: now)
     }
 
@@ -116,6 +121,7 @@ public struct FrameParticipant: Sendable {
         standing = .joining
         stuckToldAt = now - configuration.stuckAge
         heardAt = now
+        settledAt = now
         askAdmissionAt = now
         beganAt = now
     }
@@ -153,6 +159,14 @@ public struct FrameParticipant: Sendable {
     public var wantsFilm: Bool {
         configuration.keepsFilm || isRoot
             || Succession.mustKeepFilm(identity, participants: participants)
+    }
+
+    /// Whether all is committed, and this node has the film or wants none: a ledger-only node is
+    /// content as long as somebody who has it is there.
+    public var isDone: Bool {
+        guard isLedgerComplete else { return false }
+        return isComplete
+            || !wantsFilm && (fetch.completeAt + [term.root]).contains { !dead.contains($0) }
     }
 
     // MARK: Directives

@@ -9,7 +9,7 @@ struct GrantBook: Sendable {
     struct Lent: Hashable, Sendable {
         let id: GrantID
         let thief: ParticipantID
-        let request: UInt64
+        var request: UInt64
         var units: IntervalSet
         let since: Instant
         var repeatAt: Instant
@@ -61,9 +61,11 @@ struct GrantBook: Sendable {
         return id
     }
 
-    /// The open grant that answers this request, if the request came twice.
-    func openGrant(to thief: ParticipantID, request: UInt64) -> Lent? {
-        request == 0 ? nil : lent.first { $0.thief == thief && $0.request == request }
+    /// The first grant that a thief has not answered yet, which now answers this request.
+    mutating func openGrant(to thief: ParticipantID, request: UInt64) -> Lent? {
+        guard let index = lent.firstIndex(where: { $0.thief == thief }) else { return nil }
+        lent[index].request = request
+        return lent[index]
     }
 
     /// The thief has answered: the grant is closed and returned.

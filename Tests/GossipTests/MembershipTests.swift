@@ -34,6 +34,28 @@ struct MembershipTests {
         #expect(seen.address == VirtualMesh.address(1))
     }
 
+    @Test(
+        "A node whose machine gets another address is found there, if it may learn it",
+        arguments: [2, 7], seeds)
+    func movedAddress(count: Int, seed: UInt64) {
+        var configuration = GossipConfiguration()
+        configuration.learnsAddress = true
+        var mesh = VirtualMesh.converged(count, seed: seed, configuration: configuration)
+        let new = NodeAddress(192, 168, 7, 7, port: 4_040)
+        mesh.move(1, to: new)
+        mesh.run(.seconds(40))
+        #expect(mesh.isConverged(0..<count), "seed \(seed)")
+        for index in 0..<count {
+            let seen = mesh.nodes[index].membership.member(VirtualMesh.id(1))
+            #expect(seen?.address == new, "seed \(seed)")
+        }
+        mesh.run(.seconds(60))
+        let before = mesh.nodes[1].membership.statistics.refutations
+        mesh.run(.seconds(60))
+        #expect(mesh.nodes[1].membership.statistics.refutations == before, "seed \(seed)")
+        mesh.checkInvariants()
+    }
+
     @Test("A killed process is known dead by all within 3 s at the median", arguments: [5, 12, 20])
     func detection(count: Int) {
         var times: [Double] = []

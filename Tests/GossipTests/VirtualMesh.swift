@@ -8,7 +8,8 @@ import MeshCore
 struct VirtualMesh {
     struct Node {
         var membership: Membership
-        let address: NodeAddress
+        /// Where the network finds it.
+        var address: NodeAddress
         var isRunning = true
         /// Stopped like a process under SIGSTOP until then; datagrams wait.
         var frozenUntil = Instant.zero
@@ -113,6 +114,9 @@ struct VirtualMesh {
     mutating func setGroup(_ group: Int, of indices: some Sequence<Int>) {
         for index in indices { nodes[index].group = group }
     }
+
+    /// Gives a node's machine another address, of which the node is not told.
+    mutating func move(_ index: Int, to address: NodeAddress) { nodes[index].address = address }
 
     mutating func setClock(_ index: Int, offset: Duration, rate: Double) {
         nodes[index].clockOffset = offset

@@ -158,6 +158,42 @@ struct NodeTests {
         }
     }
 
+    @Test("A term that cannot be is neither believed nor passed on")
+    func absurdTerm() {
+        var mesh = SmallMesh(count: 2)
+        mesh.run(seconds: 2)
+        let frame = mesh.nodes[0].submit(job, at: mesh.now)
+        mesh.run(seconds: 1)
+        var announced = AnnouncedFrame(frame: frame)
+        announced.term = Term(number: .max, root: mesh.nodes[0].identity)
+        var announcement = Announcement()
+        announcement.frames = [announced]
+        mesh.nodes[1].observe(announcement, of: mesh.nodes[0].identity)
+        let expected = Term(number: 1, root: mesh.nodes[0].identity)
+        #expect(mesh.nodes[1].frames.map(\.term) == [expected])
+    }
+
+    @Test("A complete film that could not be fetched is asked for again while it is announced")
+    func failedFetch() {
+        var mesh = SmallMesh(count: 2)
+        mesh.run(seconds: 2)
+        let frame = mesh.nodes[0].submit(job, at: mesh.now)
+        mesh.run(seconds: 1)
+        mesh.nodes[1].scenePrepared(frame, at: mesh.now)
+        mesh.run(seconds: 1)
+        var announced = AnnouncedFrame(frame: frame)
+        announced.isComplete = true
+        var announcement = Announcement()
+        announcement.frames = [announced]
+        mesh.nodes[1].observe(announcement, of: mesh.nodes[0].identity)
+        mesh.settle()
+        let fetch = NodeDirective.frame(frame, .fetchFilm(from: [mesh.nodes[0].identity]))
+        #expect(mesh.directives[1].count { $0 == fetch } == 1)
+        mesh.nodes[1].filmFetchFailed(frame, at: mesh.now)
+        mesh.run(seconds: 3)
+        #expect(mesh.directives[1].count { $0 == fetch } == 2)
+    }
+
     @Test("A failed scene is tried again, and then left to others")
     func failingScene() {
         var mesh = SmallMesh(count: 2)

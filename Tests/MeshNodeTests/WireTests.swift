@@ -117,6 +117,9 @@ struct WireTests {
                 ).proto
             envelopes.append(envelope)
         }
+        // A successor raises it by one.
+        envelope.lateUnitRequest = Term(number: .max, root: Self.a).proto
+        envelopes.append(envelope)
         var job = JobDescription(width: 8, height: 8, samplesPerPixel: 1)
         for change in [\JobDescription.width, \.height, \.tileSize, \.samplesPerPixel] {
             job[keyPath: change] = 1 << 20

@@ -5,7 +5,7 @@ import MeshCore
 @testable import WorkStealing
 
 enum ModelFault: CaseIterable {
-    case crash, restart, freeze, partition, link, noise, stuck, pause
+    case crash, restart, freeze, partition, link, way, noise, stuck, pause
 }
 
 extension FrameModel {
@@ -36,6 +36,8 @@ extension FrameModel {
         case .freeze:
             let times: [Int64] = [150, 1_200, 6_000]
             victim.frozenUntil = now + .milliseconds(times[random.below(times.count)])
+            // A stopped process may see that its timers are due before it reads what has come.
+            if random.unit() < 0.5 { schedule(.wake, at: victim.frozenUntil, node: victim) }
         case .partition:
             guard partition == nil, nodes.count > 1 else { return false }
             var order = Array(nodes.indices)
@@ -46,6 +48,12 @@ extension FrameModel {
             guard nodes.count > 1 else { return false }
             let other = nodes[(victim.index + 1 + random.below(nodes.count - 1)) % nodes.count]
             cutLinks.append((victim.index, other.index))
+            scheduleHeal()
+        case .way:
+            var ends = nodes.filter { !setting.sparesOriginator || $0.index > 0 }
+            guard ends.count > 1 else { return false }
+            random.shuffle(&ends)
+            cutWays.append((from: ends[0].index, to: ends[1].index))
             scheduleHeal()
         case .noise:
             noise = [0.03, 0.2][random.below(2)]
@@ -103,6 +111,7 @@ extension FrameModel {
     private func heal() {
         partition = nil
         cutLinks = []
+        cutWays = []
         noise = 0
         for node in up {
             for device in node.devices.indices { node.devices[device].isPaused = false }

@@ -22,6 +22,10 @@ extension FrameModel {
         return !cutLinks.contains { $0 == (a.index, b.index) || $0 == (b.index, a.index) }
     }
 
+    private func isOpen(from: ModelNode, to: ModelNode) -> Bool {
+        isReachable(from, to) && !cutWays.contains { $0 == (from.index, to.index) }
+    }
+
     private func delay() -> Duration {
         var delay = setting.latency + random.duration(below: setting.latencySpread)
         // Reordering: now and then something takes far longer.
@@ -31,7 +35,8 @@ extension FrameModel {
 
     /// A control message: may be lost, doubled, late.
     func post(_ message: FrameMessage, from node: ModelNode, to receiver: ParticipantID) {
-        guard let target = liveNode(receiver), isReachable(node, target) else { return }
+        if case .report(let report) = message { check(report, of: node) }
+        guard let target = liveNode(receiver), isOpen(from: node, to: target) else { return }
         if noise > 0, random.unit() < noise { return }
         let copies = noise > 0 && random.unit() < noise ? 2 : 1
         for _ in 0..<copies {
@@ -42,7 +47,7 @@ extension FrameModel {
 
     /// Pixels over a stream: arrive whole, or not at all.
     func transfer(_ event: ModelEvent, from node: ModelNode, to target: ModelNode) {
-        guard isReachable(node, target) else { return }
+        guard isOpen(from: node, to: target) else { return }
         if noise > 0, random.unit() < noise { return }
         schedule(event, at: now + delay() + .milliseconds(2), node: target)
     }

@@ -112,6 +112,8 @@ struct ModelSetting {
     var devicesMax = 1
     /// Restricts the kinds of faults; empty: all.
     var kinds: [ModelFault] = ModelFault.allCases
+    /// Ways to and from the originator are not cut.
+    var sparesOriginator = false
     var configuration = FrameConfiguration()
     /// Large frames are checked now and then only.
     var checkInterval = 1
@@ -133,6 +135,8 @@ final class FrameModel {
     var commits: [RoundID: ParticipantID] = [:]
     var partition: Set<Int>?
     var cutLinks: [(Int, Int)] = []
+    /// Nothing comes through one way; gossip takes another.
+    var cutWays: [(from: Int, to: Int)] = []
     var noise = 0.0
     var faultsLeft: Int
     var faultsEndedAt: Instant?
@@ -141,6 +145,8 @@ final class FrameModel {
     var firstCompleteAt: Instant?
     var firstCommitAt: Instant?
     var step = 0
+    /// What a report left out.
+    var omission: String?
     let frame: FrameID
     var units: Int { setting.workSpace.count }
 
@@ -238,6 +244,7 @@ final class FrameModel {
             ModelViolation(
                 description: "seed \(seed), step \(step), \(now), node \(node.index): \(what)")
         }
+        if let omission { throw ModelViolation(description: omission) }
         node.machine.checkInvariants()
         guard node.film.isTrue else { throw fail("film \(node.film.counts)") }
         guard node.open.isTrue else { throw fail("open partial \(node.open.counts)") }
@@ -258,6 +265,21 @@ final class FrameModel {
         guard held.allSatisfy({ $0 <= 1 }) else { throw fail("two results of one unit") }
         guard node.machine.uncommitted.count == held.reduce(0, { $0 + Int($1) }) else {
             throw fail("the machine knows a partial film that the driver lacks")
+        }
+    }
+
+    /// A report names all that its sender holds: what it leaves out would be rendered twice.
+    func check(_ report: RoundReport, of node: ModelNode) {
+        var held = node.machine.deque.units.union(node.machine.grants.units)
+        for device in node.devices { if let unit = device.unit { held.insert(unit) } }
+        held.formUnion(node.machine.helping)
+        held.formUnion(node.open.coverage)
+        for film in node.sealed.values { held.formUnion(film.coverage) }
+        var named = report.claims.union(node.machine.ledger)
+        for seal in report.seals { named.formUnion(seal.coverage) }
+        let left = held.subtracting(named)
+        if !left.isEmpty, omission == nil {
+            omission = "seed \(seed), step \(step): node \(node.index) reports nothing of \(left)"
         }
     }
 

@@ -66,6 +66,24 @@ import Testing
         }
     }
 
+    @Test("Nothing is lost, and hardly anything rendered twice, while all can speak to the root")
+    func cutWays() throws {
+        let space = try #require(Self.smallSpace)
+        for seed in 1...60 as ClosedRange<UInt64> {
+            var setting = ModelSetting(
+                speeds: [1, 1, 0.5, 0.5, 0.2], workSpace: space, secondsPerSample: 3e-3)
+            setting.faults = 6
+            setting.kinds = [.way]
+            setting.sparesOriginator = true
+            let model = FrameModel(setting, seed: seed)
+            let finished = try model.run(until: .zero + .seconds(100)) { $0.isFinished }
+            let lost = model.nodes.reduce(0) { $0 + $1.machine.statistics.unitsLost }
+            let rendered = model.nodes.reduce(0) { $0 + $1.machine.statistics.unitsRendered }
+            #expect(finished && lost == 0, "seed \(seed): \(lost) lost")
+            #expect(Double(rendered) < 1.5 * Double(model.units), "seed \(seed): \(rendered)")
+        }
+    }
+
     /// A frame of about `seconds` on all nodes together, units of 60 ms on a node of speed 1.
     static func balanced(speeds: [Double], seconds: Double) throws -> ModelSetting {
         let secondsPerSample = 60e-3 / Double(32 * 32 * 16)

@@ -90,7 +90,10 @@ private func space() throws -> WorkSpace {
         let start = Instant.zero
         let id = book.lend(set((3, 9)), to: participant(2), request: 7, at: start)
         #expect(book.units == set((3, 9)))
-        #expect(book.openGrant(to: participant(2), request: 7)?.id == id)
+        let again = book.openGrant(to: participant(2), request: 8)
+        #expect(again?.id == id && again?.request == 8)
+        let foreign = book.openGrant(to: participant(3), request: 8)
+        #expect(foreign == nil)
         let later = start + configuration.grantRepeat
         #expect(book.nextDeadline == later)
         let result1 = book.repetitions(at: later)

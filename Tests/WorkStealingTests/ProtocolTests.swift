@@ -7,18 +7,18 @@ import Testing
 @testable import WorkStealing
 
 @Suite struct ProtocolTests {
-    private let originator = ParticipantID(node: NodeID(1), boot: 1)
-    private let other = ParticipantID(node: NodeID(2), boot: 1)
-    private let third = ParticipantID(node: NodeID(3), boot: 1)
-    private var frame: FrameID { FrameID(originator: originator, number: 1) }
-    private var term: Term { Term(number: 1, root: originator) }
+    let originator = ParticipantID(node: NodeID(1), boot: 1)
+    let other = ParticipantID(node: NodeID(2), boot: 1)
+    let third = ParticipantID(node: NodeID(3), boot: 1)
+    var frame: FrameID { FrameID(originator: originator, number: 1) }
+    var term: Term { Term(number: 1, root: originator) }
 
-    private func space() throws -> WorkSpace {
+    func space() throws -> WorkSpace {
         let grid = try #require(TileGrid(width: 32, height: 32, tileSize: 8))
         return try #require(WorkSpace(grid: grid, samplesPerPixel: 2))
     }
 
-    private func root() throws -> FrameParticipant {
+    func root() throws -> FrameParticipant {
         var machine = FrameParticipant(
             originating: frame, workSpace: try space(), identity: originator,
             configuration: FrameConfiguration(), seed: 1, at: .zero)
@@ -26,7 +26,7 @@ import Testing
         return machine
     }
 
-    private func joiner() throws -> FrameParticipant {
+    func joiner() throws -> FrameParticipant {
         var machine = FrameParticipant(
             joining: frame, workSpace: try space(), identity: other, term: term,
             configuration: FrameConfiguration(), seed: 2, at: .zero)
@@ -34,14 +34,14 @@ import Testing
         return machine
     }
 
-    private func drain(_ machine: inout FrameParticipant) -> [FrameDirective] {
+    func drain(_ machine: inout FrameParticipant) -> [FrameDirective] {
         var all: [FrameDirective] = []
         while let directive = machine.nextDirective() { all.append(directive) }
         machine.checkInvariants()
         return all
     }
 
-    private func start(
+    func start(
         _ number: UInt64, ledger: IntervalSet = IntervalSet(), listed: Bool = true,
         term: Term? = nil
     ) -> FrameMessage {
@@ -52,12 +52,12 @@ import Testing
                 participants: [term.root] + (listed ? [other, third] : [third]), ledger: ledger))
     }
 
-    private func units(_ lower: Int, _ upper: Int) -> IntervalSet {
+    func units(_ lower: Int, _ upper: Int) -> IntervalSet {
         IntervalSet(SampleRange(lower, upper))
     }
 
     /// A joiner that has claimed and rendered units 0 to 3 and begun 4, after round 1.
-    private func busyJoiner() throws -> FrameParticipant {
+    func busyJoiner() throws -> FrameParticipant {
         var machine = try joiner()
         machine.receive(start(1), from: originator, at: .zero)
         machine.receive(

@@ -8,9 +8,8 @@ import MeshCore
 final class DaemonServiceSource: ServiceSource {
     private let record: DiscoveryRecord
     private let sink: ServiceSink
-    private var name: String
     private var client: OpaquePointer?
-    private var group: OpaquePointer?
+    private var publication: ServicePublication?
     private var browsing: ServiceBrowsing?
 
     /// Connects to the daemon.
@@ -18,7 +17,6 @@ final class DaemonServiceSource: ServiceSource {
     init(record: DiscoveryRecord, sink: ServiceSink) throws(DiscoveryError) {
         self.record = record
         self.sink = sink
-        name = record.instanceName
         var code: Int32 = 0
         // The first state is reported while this call runs.
         let created = avahi_client_new(
@@ -33,54 +31,51 @@ final class DaemonServiceSource: ServiceSource {
     func close() {
         browsing?.close()
         browsing = nil
-        // Frees the group too, which withdraws the service.
+        // Frees the publication's group too, which withdraws the service.
         if let client { avahi_client_free(client) }
         client = nil
-        group = nil
+        publication = nil
     }
 
     fileprivate func changed(_ state: AvahiClientState, _ address: UInt) {
         guard let reporting = OpaquePointer(bitPattern: address) else { return }
         client = reporting
-        do throws(DiscoveryError) {
+        sink.attempt { () throws(DiscoveryError) in
             switch state {
             case AVAHI_CLIENT_S_RUNNING:
-                try publish()
+                try publish(reporting)
                 try browse(reporting)
             case AVAHI_CLIENT_S_COLLISION, AVAHI_CLIENT_S_REGISTERING:
                 // The machine's host name changes: our service follows when it runs again.
-                if let group { avahi_entry_group_reset(group) }
+                publication?.withdraw()
             case AVAHI_CLIENT_FAILURE:
-                throw lastError("keep the avahi daemon")
+                throw DiscoveryError(
+                    code: avahi_client_errno(reporting), operation: "keep the avahi daemon")
             default: break
             }
-        } catch {
-            sink.failed(error)
         }
     }
 
-    private func lastError(_ operation: String) -> DiscoveryError {
-        DiscoveryError(code: client.map(avahi_client_errno) ?? 0, operation: operation)
-    }
-
-    private func publish() throws(DiscoveryError) {
-        let context = Unmanaged.passUnretained(self).toOpaque()
-        guard let group = group ?? avahi_entry_group_new(client, groupReported, context) else {
-            throw lastError("publish")
-        }
-        self.group = group
-        avahi_entry_group_reset(group)
-        var code: Int32
-        repeat {
-            code = Avahi.withText(record.text) {
-                avahi_entry_group_add_service_strlst(
-                    group, Avahi.anyInterface, Avahi.ipv4, AvahiPublishFlags(0), name,
-                    DiscoveryRecord.serviceType, nil, nil, record.address.port, $0)
-            }
-            if code == AVAHI_ERR_COLLISION { name = Avahi.alternative(to: name) }
-        } while code == AVAHI_ERR_COLLISION
-        try Avahi.check(code, "publish \(name)")
-        try Avahi.check(avahi_entry_group_commit(group), "publish \(name)")
+    private func publish(_ client: OpaquePointer) throws(DiscoveryError) {
+        let port = record.address.port
+        let publication =
+            publication
+            ?? ServicePublication(
+                record: record, sink: sink,
+                calls: ServicePublication.Calls(
+                    groupNew: { avahi_entry_group_new(client, groupReported, $0) },
+                    groupReset: { avahi_entry_group_reset($0) },
+                    // The daemon publishes the machine's own.
+                    addAddresses: { _ in true },
+                    addService: { group, name, text in
+                        avahi_entry_group_add_service_strlst(
+                            group, Avahi.anyInterface, Avahi.ipv4, AvahiPublishFlags(0), name,
+                            DiscoveryRecord.serviceType, nil, nil, port, text)
+                    },
+                    groupCommit: { avahi_entry_group_commit($0) },
+                    lastError: { avahi_client_errno(client) }))
+        self.publication = publication
+        try publication.publish()
     }
 
     private func browse(_ client: OpaquePointer) throws(DiscoveryError) {
@@ -105,35 +100,17 @@ final class DaemonServiceSource: ServiceSource {
         self.browsing = browsing
         try browsing.start()
     }
-
-    fileprivate func changed(_ state: AvahiEntryGroupState) {
-        do throws(DiscoveryError) {
-            switch state {
-            case AVAHI_ENTRY_GROUP_COLLISION:
-                name = Avahi.alternative(to: name)
-                try publish()
-            case AVAHI_ENTRY_GROUP_FAILURE: throw lastError("publish \(name)")
-            default: break
-            }
-        } catch {
-            sink.failed(error)
-        }
-    }
 }
 
 private func clientReported(
     _ client: OpaquePointer?, _ state: AvahiClientState, _ context: UnsafeMutableRawPointer?
 ) {
-    guard let context else { return }
-    let source = Unmanaged<DaemonServiceSource>.fromOpaque(context).takeUnretainedValue()
     let address = UInt(bitPattern: client)
-    EventLoop.assumeIsolated { source.changed(state, address) }
+    Avahi.enter(context, as: DaemonServiceSource.self) { $0.changed(state, address) }
 }
 
 private func groupReported(
     _ group: OpaquePointer?, _ state: AvahiEntryGroupState, _ context: UnsafeMutableRawPointer?
 ) {
-    guard let context else { return }
-    let source = Unmanaged<DaemonServiceSource>.fromOpaque(context).takeUnretainedValue()
-    EventLoop.assumeIsolated { source.changed(state) }
+    ServicePublication.groupChanged(context, state)
 }

@@ -15,9 +15,8 @@ final class ResponderServiceSource: ServiceSource {
     private let core: meshd_avahi_core
     private let record: DiscoveryRecord
     private let sink: ServiceSink
-    private var name: String
     private var server: OpaquePointer?
-    private var group: OpaquePointer?
+    private var publication: ServicePublication?
     private var browsing: ServiceBrowsing?
     private var addressTimer: LoopTimer?
     private var published: [LocalAddresses.Entry]?
@@ -28,7 +27,6 @@ final class ResponderServiceSource: ServiceSource {
         core = try AvahiCore.functions()
         self.record = record
         self.sink = sink
-        name = record.instanceName
         var configuration = AvahiServerConfig()
         _ = core.server_config_init(&configuration)
         defer { core.server_config_free(&configuration) }
@@ -58,37 +56,32 @@ final class ResponderServiceSource: ServiceSource {
         addressTimer = nil
         browsing?.close()
         browsing = nil
-        // Frees the group too, which withdraws the service.
+        // Frees the publication's group too, which withdraws the service.
         if let server { core.server_free(server) }
         server = nil
-        group = nil
+        publication = nil
     }
 
     fileprivate func changed(_ state: AvahiServerState, _ address: UInt) {
         guard let reporting = OpaquePointer(bitPattern: address) else { return }
         server = reporting
-        do throws(DiscoveryError) {
+        sink.attempt { () throws(DiscoveryError) in
             switch state {
             case AVAHI_SERVER_RUNNING:
-                try publish()
+                try publish(reporting)
                 try browse(reporting)
             case AVAHI_SERVER_COLLISION:
                 guard let other = avahi_alternative_host_name(core.server_get_host_name(reporting))
                 else { return }
                 defer { avahi_free(other) }
                 try Avahi.check(core.server_set_host_name(reporting, other), "rename the host")
-            case AVAHI_SERVER_REGISTERING:
-                if let group { core.s_entry_group_reset(group) }
-            case AVAHI_SERVER_FAILURE: throw lastError("keep the mDNS responder")
+            case AVAHI_SERVER_REGISTERING: publication?.withdraw()
+            case AVAHI_SERVER_FAILURE:
+                throw DiscoveryError(
+                    code: core.server_errno(reporting), operation: "keep the mDNS responder")
             default: break
             }
-        } catch {
-            sink.failed(error)
         }
-    }
-
-    private func lastError(_ operation: String) -> DiscoveryError {
-        DiscoveryError(code: server.map { core.server_errno($0) } ?? 0, operation: operation)
     }
 
     /// The addresses to publish: those that the node listens on. Loopback serves the nodes of
@@ -107,23 +100,38 @@ final class ResponderServiceSource: ServiceSource {
         guard let server, published != nil, localAddresses() != published,
             core.server_get_state(server) == AVAHI_SERVER_RUNNING
         else { return }
-        do throws(DiscoveryError) {
-            try publish()
-        } catch {
-            sink.failed(error)
-        }
+        sink.attempt { () throws(DiscoveryError) in try publish(server) }
     }
 
-    private func publish() throws(DiscoveryError) {
-        let context = Unmanaged.passUnretained(self).toOpaque()
-        guard let group = group ?? core.s_entry_group_new(server, groupReported, context) else {
-            throw lastError("publish")
-        }
-        self.group = group
-        core.s_entry_group_reset(group)
+    private func publish(_ server: OpaquePointer) throws(DiscoveryError) {
+        let (core, port) = (core, record.address.port)
+        let publication =
+            publication
+            ?? ServicePublication(
+                record: record, sink: sink,
+                calls: ServicePublication.Calls(
+                    groupNew: { core.s_entry_group_new(server, groupReported, $0) },
+                    groupReset: { core.s_entry_group_reset($0) },
+                    addAddresses: { [weak self] group throws(DiscoveryError) in
+                        try self?.addAddresses(to: group, of: server) ?? false
+                    },
+                    addService: { group, name, text in
+                        core.server_add_service_strlst(
+                            server, group, Avahi.anyInterface, Avahi.ipv4, AvahiPublishFlags(0),
+                            name, DiscoveryRecord.serviceType, nil, nil, port, text)
+                    },
+                    groupCommit: { core.s_entry_group_commit($0) },
+                    lastError: { core.server_errno(server) }))
+        self.publication = publication
+        try publication.publish()
+    }
+
+    /// Adds the addresses of our own host name. Returns false when the machine has none.
+    private func addAddresses(
+        to group: OpaquePointer, of server: OpaquePointer
+    ) throws(DiscoveryError) -> Bool {
         let addresses = localAddresses()
         published = addresses
-        guard !addresses.isEmpty else { return }
         for entry in addresses {
             var address = AvahiAddress()
             address.proto = Avahi.ipv4
@@ -137,17 +145,7 @@ final class ResponderServiceSource: ServiceSource {
                     server, group, interface, Avahi.anyProtocol, AVAHI_PUBLISH_NO_REVERSE, nil,
                     &address), "publish \(entry.address.hostDescription)")
         }
-        var code: Int32
-        repeat {
-            code = Avahi.withText(record.text) {
-                core.server_add_service_strlst(
-                    server, group, Avahi.anyInterface, Avahi.ipv4, AvahiPublishFlags(0), name,
-                    DiscoveryRecord.serviceType, nil, nil, record.address.port, $0)
-            }
-            if code == AVAHI_ERR_COLLISION { name = Avahi.alternative(to: name) }
-        } while code == AVAHI_ERR_COLLISION
-        try Avahi.check(code, "publish \(name)")
-        try Avahi.check(core.s_entry_group_commit(group), "publish \(name)")
+        return !addresses.isEmpty
     }
 
     private func browse(_ server: OpaquePointer) throws(DiscoveryError) {
@@ -173,36 +171,18 @@ final class ResponderServiceSource: ServiceSource {
         self.browsing = browsing
         try browsing.start()
     }
-
-    fileprivate func changed(_ state: AvahiEntryGroupState) {
-        do throws(DiscoveryError) {
-            switch state {
-            case AVAHI_ENTRY_GROUP_COLLISION:
-                name = Avahi.alternative(to: name)
-                try publish()
-            case AVAHI_ENTRY_GROUP_FAILURE: throw lastError("publish \(name)")
-            default: break
-            }
-        } catch {
-            sink.failed(error)
-        }
-    }
 }
 
 private func serverReported(
     _ server: OpaquePointer?, _ state: AvahiServerState, _ context: UnsafeMutableRawPointer?
 ) {
-    guard let context else { return }
-    let source = Unmanaged<ResponderServiceSource>.fromOpaque(context).takeUnretainedValue()
     let address = UInt(bitPattern: server)
-    EventLoop.assumeIsolated { source.changed(state, address) }
+    Avahi.enter(context, as: ResponderServiceSource.self) { $0.changed(state, address) }
 }
 
 private func groupReported(
     _ server: OpaquePointer?, _ group: OpaquePointer?, _ state: AvahiEntryGroupState,
     _ context: UnsafeMutableRawPointer?
 ) {
-    guard let context else { return }
-    let source = Unmanaged<ResponderServiceSource>.fromOpaque(context).takeUnretainedValue()
-    EventLoop.assumeIsolated { source.changed(state) }
+    ServicePublication.groupChanged(context, state)
 }

@@ -115,8 +115,6 @@ private func browserReported(
     _ domain: UnsafePointer<CChar>?, _ flags: AvahiLookupResultFlags,
     _ context: UnsafeMutableRawPointer?
 ) {
-    guard let context else { return }
-    let browsing = Unmanaged<ServiceBrowsing>.fromOpaque(context).takeUnretainedValue()
     var service: ServiceBrowsing.Service?
     if let name, let type, let domain {
         service = ServiceBrowsing.Service(
@@ -124,7 +122,7 @@ private func browserReported(
             type: String(cString: type), domain: String(cString: domain))
     }
     let found = service
-    EventLoop.assumeIsolated { browsing.browsed(event, found) }
+    Avahi.enter(context, as: ServiceBrowsing.self) { $0.browsed(event, found) }
 }
 
 private func resolverReported(
@@ -135,11 +133,11 @@ private func resolverReported(
     _ text: UnsafeMutablePointer<AvahiStringList>?, _ flags: AvahiLookupResultFlags,
     _ context: UnsafeMutableRawPointer?
 ) {
-    guard let context else { return }
-    let browsing = Unmanaged<ServiceBrowsing>.fromOpaque(context).takeUnretainedValue()
     let identity = UInt(bitPattern: resolver)
     let found = event == AVAHI_RESOLVER_FOUND
     let nodeAddress = found ? Avahi.address(address, port: port) : nil
     let strings = found ? Avahi.text(text) : []
-    EventLoop.assumeIsolated { browsing.resolved(identity, text: strings, address: nodeAddress) }
+    Avahi.enter(context, as: ServiceBrowsing.self) {
+        $0.resolved(identity, text: strings, address: nodeAddress)
+    }
 }

@@ -20,6 +20,15 @@ struct ServiceSink {
     let vanished: @EventLoop (ServiceKey) -> Void
     /// The source is of no use any more and waits to be closed.
     let failed: @EventLoop (DiscoveryError) -> Void
+
+    /// Does something in a callback of the library; a failure is reported.
+    func attempt(_ body: () throws(DiscoveryError) -> Void) {
+        do throws(DiscoveryError) {
+            try body()
+        } catch {
+            failed(error)
+        }
+    }
 }
 
 /// A failure of Avahi.
@@ -44,6 +53,16 @@ enum Avahi {
     static let anyInterface = AvahiIfIndex(AVAHI_IF_UNSPEC)
     static let anyProtocol = AvahiProtocol(AVAHI_PROTO_UNSPEC)
     static let ipv4 = AvahiProtocol(AVAHI_PROTO_INET)
+
+    /// Enters the event loop's isolation from a callback, with the object whose pointer the
+    /// library was given.
+    static func enter<Owner: AnyObject & Sendable>(
+        _ context: UnsafeMutableRawPointer?, as _: Owner.Type, _ body: @EventLoop (Owner) -> Void
+    ) {
+        guard let context else { return }
+        let owner = Unmanaged<Owner>.fromOpaque(context).takeUnretainedValue()
+        EventLoop.assumeIsolated { body(owner) }
+    }
 
     /// Passes a result on, or throws when it is an error.
     @discardableResult

@@ -1,7 +1,13 @@
 // UDP: small packets that may be lost, for gossip. A send never waits and never ends anything: a
 // link that is down costs packets, not the node.
+//
+// What the network says about packets sent earlier (ICMP) is kept by the system beside the
+// socket: libuv would only see that there was some error, not whose. It is read here, so that a
+// closed port is known at once, and always to the end: it takes room of the receive buffer, and
+// as long as some is left the next send fails in place of the one that it is about.
 
 import CLibuv
+import Glibc
 public import MeshCore
 
 /// A bound UDP socket.
@@ -19,22 +25,33 @@ public final class DatagramSocket {
         public var datagramsTruncated = 0
         /// Errors while receiving.
         public var receivesFailed = 0
+        /// Words of the network that a datagram did not arrive, for whatever reason.
+        public var networkErrors = 0
     }
 
     /// The largest payload of an IPv4 datagram.
     public static let payloadBytesMax = 65_507
     /// Asked of the system for packets that wait while the loop is busy; it may grant less.
     public static let receiveBufferBytes: Int32 = 1 << 20
+    /// The most words of the network that are read at once, and the most addresses told of in a
+    /// turn; the rest is read in the next one.
+    private static let networkErrorsAtOnce = 256
 
     /// The address that the socket is bound to, with the port that the system chose.
     public private(set) var localAddress: NodeAddress
     public private(set) var counters = Counters()
     /// Called with each datagram and its sender.
     public var onDatagram: (@EventLoop ([UInt8], NodeAddress) -> Void)?
+    /// Called with an address to which a datagram was sent, when that machine, or somebody in its
+    /// name, answers that no process has the port. In a turn of its own.
+    public var onRefused: (@EventLoop (NodeAddress) -> Void)?
     /// Called with the first error of each kind; `counters` count the others.
     public var onError: (@EventLoop (NetworkError) -> Void)?
 
     private var handle: LoopHandle?
+    private var descriptor: uv_os_fd_t = -1
+    /// Addresses that have refused and were not told of yet.
+    private var refusals: [NodeAddress] = []
     private var reportedErrors: Set<NetworkError> = []
 
     /// Binds a socket; port zero lets the system choose one.
@@ -58,6 +75,9 @@ public final class DatagramSocket {
             socket.localAddress = local ?? address
             var size = receiveBufferBytes
             uv_recv_buffer_size(handle.base, &size)
+            // Where the system cannot do it a closed port is found like a silent one.
+            uv_fileno(handle.base, &socket.descriptor)
+            _ = meshd_keep_network_errors(socket.descriptor, address.isIPv6 ? 1 : 0)
             try check(
                 uv_udp_recv_start(udp, provideReadBuffer, datagramArrived), "receive from UDP")
             return socket
@@ -75,13 +95,9 @@ public final class DatagramSocket {
     public func send(_ bytes: [UInt8], to address: NodeAddress) -> Bool {
         guard let handle else { return false }
         let udp = handle.pointer(to: uv_udp_t.self)
-        let code = bytes.withUnsafeBytes { bytes in
-            // libuv does not write to the buffer.
-            var buffer = uv_buf_t(
-                base: UnsafeMutableRawPointer(mutating: bytes.baseAddress)?
-                    .assumingMemoryBound(to: CChar.self), len: bytes.count)
-            return SocketAddress(address).withPointer { uv_udp_try_send(udp, &buffer, 1, $0) }
-        }
+        var code = trySend(bytes, to: address, udp)
+        // It may have failed because of what the network said about an earlier one.
+        if code < 0, readNetworkErrors() > 0 { code = trySend(bytes, to: address, udp) }
         guard code >= 0 else {
             counters.sendsFailed += 1
             report(NetworkError(code: code, operation: "send a UDP datagram"))
@@ -92,9 +108,53 @@ public final class DatagramSocket {
         return true
     }
 
+    private func trySend(
+        _ bytes: [UInt8], to address: NodeAddress, _ udp: UnsafeMutablePointer<uv_udp_t>
+    ) -> Int32 {
+        bytes.withUnsafeBytes { bytes in
+            // libuv does not write to the buffer.
+            var buffer = uv_buf_t(
+                base: UnsafeMutableRawPointer(mutating: bytes.baseAddress)?
+                    .assumingMemoryBound(to: CChar.self), len: bytes.count)
+            return SocketAddress(address).withPointer { uv_udp_try_send(udp, &buffer, 1, $0) }
+        }
+    }
+
+    /// Reads what the network has said.
+    /// - Returns: how much of it there was.
+    @discardableResult
+    private func readNetworkErrors() -> Int {
+        var count = 0
+        while count < Self.networkErrorsAtOnce {
+            var receiver = sockaddr_storage()
+            let found = meshd_next_network_error(descriptor, &receiver)
+            if found < 0 { break }
+            count += 1
+            let address = withUnsafePointer(to: receiver) {
+                NodeAddress(UnsafeRawPointer($0).assumingMemoryBound(to: sockaddr.self))
+            }
+            if found == 1, let address { noteRefusal(by: address) }
+        }
+        counters.networkErrors += count
+        return count
+    }
+
+    /// Tells of an address in the next turn, once however often it refuses until then.
+    private func noteRefusal(by address: NodeAddress) {
+        guard refusals.count < Self.networkErrorsAtOnce, !refusals.contains(address) else { return }
+        refusals.append(address)
+        guard refusals.count == 1 else { return }
+        EventLoop.nextTurn {
+            let told = self.refusals
+            self.refusals = []
+            for address in told { self.onRefused?(address) }
+        }
+    }
+
     /// Closes the socket; no callback comes afterwards.
     public func close() {
         onDatagram = nil
+        onRefused = nil
         onError = nil
         handle?.close()
         handle = nil
@@ -108,14 +168,18 @@ public final class DatagramSocket {
         _ count: Int, _ bytes: UnsafeRawPointer?, from sender: NodeAddress?, isPartial: Bool
     ) {
         guard count >= 0 else {
+            if readNetworkErrors() > 0 { return }
             counters.receivesFailed += 1
             report(
                 NetworkError(
                     code: Int32(clamping: count), operation: "receive a UDP datagram"))
             return
         }
-        // Without a sender it is libuv's way to say that there is nothing more.
-        guard let sender else { return }
+        // Without a sender it is libuv's way to say that there is nothing more: of datagrams.
+        guard let sender else {
+            readNetworkErrors()
+            return
+        }
         guard !isPartial else {
             counters.datagramsTruncated += 1
             return

@@ -105,6 +105,42 @@ public enum LocalAddresses {
     public static func reachable() throws(NetworkError) -> [NodeAddress] {
         try all().filter { !$0.isLoopback && !$0.address.isLinkLocal }.map(\.address).sorted()
     }
+
+    /// The address to tell others for a socket bound to `bound`. One that listens on all addresses
+    /// of the machine has to choose: the one that speaks to the peers that are known, or where the
+    /// default route leads, since the others may belong to containers or tunnels; with no route,
+    /// the first one; with no network, loopback.
+    /// - Parameter peers: addresses of other nodes, for instance of the last run.
+    public static func told(for bound: NodeAddress, peers: [NodeAddress]) -> NodeAddress {
+        guard bound.isUnspecified else { return bound }
+        // Documentation addresses (RFC 5737, RFC 3849), which belong to nobody.
+        let outside = bound.isIPv6 ? "[2001:db8::1]:9" : "192.0.2.1:9"
+        let targets = peers + [NodeAddress(outside)].compactMap(\.self)
+        let routed = targets.lazy.filter { $0.isIPv6 == bound.isIPv6 && !$0.isLoopback }
+            .compactMap { speaking(to: $0) }
+            .first { !$0.isLoopback && !$0.isLinkLocal }
+        let present = (try? reachable())?.first { $0.isIPv6 == bound.isIPv6 }
+        let loopback = NodeAddress(bound.isIPv6 ? "[::1]:0" : "127.0.0.1:0")
+        return (routed ?? present ?? loopback ?? bound).with(port: bound.port)
+    }
+
+    /// The address from which this machine would speak to another, by its routes; nothing is sent.
+    /// Nil without a route.
+    static func speaking(to peer: NodeAddress) -> NodeAddress? {
+        let kind = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(peer.isIPv6 ? AF_INET6 : AF_INET, kind, 0)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        let size =
+            peer.isIPv6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size
+        let code = SocketAddress(peer).withPointer { connect(descriptor, $0, socklen_t(size)) }
+        guard code == 0 else { return nil }
+        let own = try? SocketAddress.read("read a socket's address") { address, _ in
+            var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            return getsockname(descriptor, address, &size) == 0 ? 0 : -errno
+        }
+        return own
+    }
 }
 
 extension NodeAddress {

@@ -20,6 +20,12 @@ extension NodeRuntime {
         drive()
     }
 
+    /// A connection or datagram was refused: nobody listens at the address.
+    func refused(by address: NodeAddress) {
+        node.connectionRefused(by: address, at: EventLoop.now)
+        drive()
+    }
+
     func rejected(_ source: NodeAddress?, _ reason: StreamCloseReason) {
         garbageReceived += 1
         let from = source.map { "\($0)" } ?? "an unknown address"

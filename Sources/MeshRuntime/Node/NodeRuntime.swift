@@ -55,7 +55,8 @@ public final class NodeRuntime {
     public let identity: ParticipantID
     public let configuration: NodeConfiguration
     public let logger: Logger
-    /// Where this node listens.
+    /// Where this node told others that it is when it started; with a listener on all addresses
+    /// of the machine, it may tell another one later.
     public let address: NodeAddress
     let state: StateFolder
     let store: FileStore
@@ -100,21 +101,16 @@ public final class NodeRuntime {
         limits.idleTimeout = .seconds(180)
         endpoint = try MeshEndpoint.bind(
             configuration.listen, preamble: MeshProtocol.meshPreamble, limits: limits)
-        address = Self.reachable(endpoint.address)
+        address = LocalAddresses.told(
+            for: endpoint.address, peers: configuration.peers + state.rememberedPeers)
         var settings = MeshNodeConfiguration()
         settings.version = MeshProtocol.programVersion
+        settings.gossip.learnsAddress = endpoint.address.isUnspecified
         settings.devices = "\(configuration.threads) CPU threads"
         node = MeshNode(
             identity: identity, name: configuration.name, address: address,
             configuration: settings, seed: UInt64.random(in: .min ... .max), at: EventLoop.now)
         start()
-    }
-
-    /// The address others reach this node at: a bound one, or the first of this machine's.
-    private static func reachable(_ bound: NodeAddress) -> NodeAddress {
-        guard bound.isUnspecified else { return bound }
-        let local = (try? LocalAddresses.reachable()) ?? []
-        return local.first?.with(port: bound.port) ?? NodeAddress(127, 0, 0, 1, port: bound.port)
     }
 
     private func start() {
@@ -129,10 +125,8 @@ public final class NodeRuntime {
         endpoint.listener.onRejected = { [weak self] source, reason in
             self?.rejected(source, reason)
         }
-        links.onRefused = { [weak self] address in
-            self?.node.connectionRefused(by: address, at: EventLoop.now)
-            self?.drive()
-        }
+        links.onRefused = { [weak self] address in self?.refused(by: address) }
+        endpoint.datagrams.onRefused = { [weak self] address in self?.refused(by: address) }
         timer = LoopTimer { [weak self] in self?.drive() }
         housekeeping = LoopTimer { [weak self] in self?.housekeep() }
         housekeeping?.start(after: .milliseconds(500))

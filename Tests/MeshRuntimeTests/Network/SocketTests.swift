@@ -62,6 +62,56 @@ struct SocketTests {
         socket.close()
     }
 
+    @Test(
+        "A closed port is told with its address, and what is sent to others meanwhile arrives",
+        arguments: [[127, 0, 0, 1], [UInt8](repeating: 0, count: 15) + [1]])
+    func closedPort(host: [UInt8]) async throws {
+        let any = try #require(NodeAddress(host: host, port: 0))
+        guard try LocalAddresses.all().contains(where: { $0.address == any }) else { return }
+        let sender = try DatagramSocket.bind(to: any)
+        let gone = try DatagramSocket.bind(to: any)
+        let living = try DatagramSocket.bind(to: any)
+        var received: [[UInt8]] = []
+        living.onDatagram = { bytes, _ in received.append(bytes) }
+        var refused: [NodeAddress] = []
+        sender.onRefused = { refused.append($0) }
+        let closed = gone.localAddress
+        gone.close()
+        for number in UInt8(0)..<10 {
+            #expect(sender.send([99], to: closed))
+            #expect(sender.send([number], to: living.localAddress))
+        }
+        #expect(await Loop.until { received.count == 10 })
+        #expect(received == (UInt8(0)..<10).map { [$0] })
+        #expect(await Loop.until { !refused.isEmpty })
+        #expect(Set(refused) == [closed])
+        #expect(sender.counters.sendsFailed == 0 && sender.counters.receivesFailed == 0)
+        // Also when nothing else is sent.
+        refused = []
+        sender.send([1], to: closed)
+        #expect(await Loop.until { refused == [closed] })
+        sender.close()
+        living.close()
+    }
+
+    @Test(
+        "The address told to others is of the family that is listened on, and one of this machine")
+    func toldAddress() throws {
+        let bound = NodeAddress(10, 9, 8, 7, port: 5)
+        #expect(LocalAddresses.told(for: bound, peers: [loopback]) == bound)
+        let own = try LocalAddresses.all().map(\.address)
+        for text in ["0.0.0.0:7000", "[::]:7000"] {
+            let all = try #require(NodeAddress(text))
+            let told = LocalAddresses.told(for: all, peers: [loopback])
+            #expect(told.isIPv6 == all.isIPv6 && told.port == 7_000 && !told.isUnspecified)
+            let hasFamily = own.contains { $0.isIPv6 == all.isIPv6 && !$0.isLinkLocal }
+            #expect(!hasFamily || own.contains(told.with(port: 0)))
+        }
+        #expect(
+            LocalAddresses.speaking(to: loopback.with(port: 9)) == nil
+                || LocalAddresses.speaking(to: loopback.with(port: 9))?.isLoopback == true)
+    }
+
     @Test("An endpoint has one port for both protocols, which nobody else can bind")
     func endpoint() async throws {
         let endpoint = try MeshEndpoint.bind(loopback, preamble: preamble)
