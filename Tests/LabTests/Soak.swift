@@ -50,6 +50,10 @@ struct Soak {
                     host: host, frame: frame, label: label,
                     program: try frame.start(on: lab.hosts[host], label: label)))
         }
+        if schedule.isVisitor {
+            commands[0].isVisitor = true
+            daemons[commands[0].host] = commands[0].program
+        }
         try await perform(schedule)
         note("all frames are over")
         try await mend()
@@ -88,13 +92,12 @@ struct Soak {
 
     /// All hosts but those that will join are one mesh.
     private mutating func assemble(_ schedule: SoakSchedule) async throws {
-        for entry in schedule.entries {
-            guard case .join(let index, let isFresh) = entry.fault else { continue }
+        for index in schedule.absent {
             dismiss(index, SIGTERM)
             try await restartable(index)
-            if isFresh {
-                try FileManager.default.removeItem(atPath: lab.hosts[index].folder + "/state")
-            }
+        }
+        for case .join(let index, isFresh: true) in schedule.entries.map(\.fault) {
+            try FileManager.default.removeItem(atPath: lab.hosts[index].folder + "/state")
         }
         past = []
         let present = lab.hosts.indices.filter { !schedule.absent.contains($0) }
@@ -152,8 +155,10 @@ struct Soak {
             commands[1].program.signal(SIGKILL)
             commands[1].isAbandoned = true
         }
-        if case .killRoot = fault { return }
-        note("\(fault)")
+        switch fault {
+        case .kill, .leave, .killRoot: break
+        default: note("\(fault)")
+        }
     }
 
     private mutating func end(_ fault: SoakFault, _ entry: Int) async throws {
@@ -265,6 +270,9 @@ struct Soak {
         for index in frozen { daemons[index]?.signal(SIGCONT) }
         frozen = []
         try await network.heal(lab)
+        for command in commands where command.isVisitor && !command.hasLostDaemon {
+            daemons[command.host] = nil
+        }
         for (index, host) in lab.hosts.enumerated() {
             try await host.heal()
             guard daemons[index] == nil else { continue }
@@ -311,6 +319,8 @@ struct SoakCommand: Sendable {
     var hasLostDaemon = false
     /// Whether it was killed itself.
     var isAbandoned = false
+    /// Whether it is the node itself; then that counts as its daemon.
+    var isVisitor = false
 
     /// The frame's id, once it was told.
     var frameID: String? {
@@ -332,8 +342,10 @@ struct SoakCommand: Sendable {
 
     /// The command has said what to do, and that works on every host.
     func checkOrphan(_ result: ProgramResult, on hosts: [LabHost]) async throws {
-        guard let id = frameID, result.ending == .exit(70),
-            result.errors.contains("'meshd fetch \(id) -o FILE'")
+        guard let id = frameID,
+            isVisitor
+                || result.ending == .exit(70)
+                    && result.errors.contains("'meshd fetch \(id) -o FILE'")
         else { throw WaitedInVain("who lost its daemon must say how to go on: \(result)") }
         try await withThrowingTaskGroup { group in
             for host in hosts {

@@ -57,14 +57,18 @@ struct SoakSchedule: Sendable, CustomStringConvertible {
     let seed: UInt64
     /// The hosts that ask for a frame each, at the same time.
     let originators: [Int]
+    /// Whether the first of them has no daemon: the command is the node, and what happens to the
+    /// host's daemon happens to it.
+    let isVisitor: Bool
     /// By begin.
     let entries: [Entry]
 
     /// The hosts without a daemon as the frame begins.
     var absent: [Int] {
-        entries.compactMap { entry in
+        let joining = entries.compactMap { entry in
             if case .join(let host, _) = entry.fault { host } else { nil }
         }
+        return isVisitor ? joining + [originators[0]] : joining
     }
 
     /// - Parameter aloneSeconds: how long one machine takes for the frame. When things happen is
@@ -76,13 +80,14 @@ struct SoakSchedule: Sendable, CustomStringConvertible {
         draw.random.shuffle(&others)
         let originator = others.removeFirst()
         self.seed = seed
+        isVisitor = draw.chance(0.2)
         if draw.chance(0.2) {
             originators = [originator]
             entries = draw.calamity(of: [originator] + others).sorted { $0.begin < $1.begin }
             return
         }
         var originators = [originator]
-        var entries = draw.faults(ofOriginator: originator)
+        var entries = draw.faults(ofOriginator: originator, mayLeave: !isVisitor)
         if draw.chance(0.25) {
             originators.append(others[0])
             if draw.chance(0.3) {
@@ -104,6 +109,7 @@ struct SoakSchedule: Sendable, CustomStringConvertible {
 
     var description: String {
         var lines = originators.map { "  h\($0 + 1) asks for a frame" }
+        if isVisitor { lines[0] += ", without a daemon" }
         for entry in entries {
             let length = entry.length.map { " for \(Self.text($0)) s" } ?? ""
             lines.append("  \(Self.text(entry.begin)) s  \(entry.fault)\(length)")
@@ -132,7 +138,7 @@ private struct Draw {
     }
 
     /// Some time in the frame, from its begin to its tail.
-    mutating func moment() -> Double { (0.02 + random.unit()) * scale }
+    mutating func moment() -> Double { (0.02 + 0.85 * random.unit()) * scale }
 
     /// Half of them shorter than any suspicion, half longer than most.
     private mutating func freezeLength() -> Double {
@@ -140,14 +146,16 @@ private struct Draw {
     }
 
     /// What happens to the host that asked, and to those that follow it.
-    mutating func faults(ofOriginator host: Int) -> [SoakSchedule.Entry] {
+    /// - Parameter mayLeave: false for a command, which ends its frame when it is asked to go.
+    mutating func faults(ofOriginator host: Int, mayLeave: Bool) -> [SoakSchedule.Entry] {
         let begin = moment()
         switch random.below(10) {
         case 0...3:
             let length = chance(0.6) ? seconds(0.2, 6) : nil
+            let leaves = chance(0.15) && mayLeave
             var entries = [
                 SoakSchedule.Entry(
-                    fault: chance(0.85) ? .kill(host) : .leave(host), begin: begin, length: length)
+                    fault: leaves ? .leave(host) : .kill(host), begin: begin, length: length)
             ]
             if chance(0.5) {
                 let again = begin + 1.2 + seconds(0, 5)
