@@ -65,6 +65,9 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
 
     public var isRunning: Bool { child.isRunning }
 
+    /// How it ended; nil while it runs.
+    public var ending: ChildProcess.Ending? { child.ending }
+
     public var processIdentifier: Int32 { child.identifier }
 
     public var description: String {
