@@ -21,6 +21,13 @@ extension MeshNode {
         let figuresDue = announcedAt + figureInterval
         let turn = max(announcedAt + configuration.announcementTurn, figuresDue)
         let isTurn = turn <= now
+        let differs = figuresDiffer(current)
+        guard
+            hasNews(current) || (differs && figuresDue <= now) || (isTurn && current != announced)
+                || force
+        else {
+            // Figures wait in a large mesh, and small changes, and the turn of frames that found
+            // no room, everywhere.
             if current != announced { announcementDeadline = differs ? figuresDue : turn }
             expireAnnouncedTombstones()
             return
