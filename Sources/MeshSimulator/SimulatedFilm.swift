@@ -83,8 +83,9 @@ struct SimulatedFilm: Hashable, Sendable {
     }
 
     /// Adds a film; false, and nothing happens, when the two overlap.
-    mutating func add(_ other: SimulatedFilm) -> Bool {
-        guard coverage.isDisjoint(with: other.coverage) else { return false }
+    /// - Parameter isChecked: false in a planted bug only.
+    mutating func add(_ other: SimulatedFilm, isChecked: Bool = true) -> Bool {
+        guard !isChecked || coverage.isDisjoint(with: other.coverage) else { return false }
         coverage.formUnion(other.coverage)
         value &+= other.value
         return true

@@ -88,6 +88,14 @@ final class FilmKeeper {
     var fetch: PendingFetch?
 
     static let earlyMax = 64
+    /// One that is gathered or contributed to, and one that is being replaced by it.
+    static let roundsMax = 4
+
+    /// Puts a film in the place of a sealed partial film: a planted bug.
+    func replace(_ number: SealNumber?, with film: SimulatedFilm) {
+        guard let place = seals.firstIndex(where: { $0.number == number }) else { return }
+        seals[place].film = film
+    }
 
     func seal(_ number: SealNumber) -> SimulatedFilm? {
         seals.first { $0.number == number }?.film

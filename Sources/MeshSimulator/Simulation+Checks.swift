@@ -9,8 +9,9 @@ extension Simulation {
     /// Checks that the films of a node are true and that its machine knows them.
     mutating func checkFilms(of index: Int) {
         guard let process = nodes[index].process else { return }
-        for job in jobs {
+        for (number, job) in jobs.enumerated() {
             guard let frame = job.frame, let kept = process.drivers[frame] else { continue }
+            compare(kept.film, ofJob: number, at: index)
             for (film, name) in [(kept.film, "film"), (kept.open, "open partial")]
             where job.tallies.value(of: film.coverage) != film.value {
                 violate(.untrueFilm, "the \(name) of \(frame) at node \(index)")
@@ -26,13 +27,7 @@ extension Simulation {
                     "node \(index) has \(kept.film.coverage) of \(frame), its machine thinks "
                         + "\(participant.filmCoverage)")
             }
-            let partials = kept.seals.reduce(kept.open.coverage) { $0.union($1.film.coverage) }
-            if !partials.isSuperset(of: participant.uncommitted) {
-                violate(
-                    .disagreement,
-                    "node \(index) holds \(partials) of \(frame), its machine counts on "
-                        + "\(participant.uncommitted)")
-            }
+            checkPartials(of: frame, kept, participant, at: index)
         }
     }
 

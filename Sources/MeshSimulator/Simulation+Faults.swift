@@ -7,6 +7,7 @@ extension Simulation {
     mutating func begin(_ fault: ScheduledFault.Fault) {
         log?("\(now) fault: \(fault)")
         timeline?.addFault(fault, at: now)
+        disturbedAt = now
         faultNumber += 1
         let number = faultNumber
         switch fault {
@@ -56,6 +57,7 @@ extension Simulation {
     mutating func end(fault number: Int) {
         guard let fault = activeFaults.removeValue(forKey: number) else { return }
         log?("\(now) ends: \(fault)")
+        disturbedAt = now
         switch fault {
         case .freeze(let node, _): thaw(node)
         case .partition: cuts.removeAll { $0.number == number }

@@ -122,10 +122,11 @@ extension Simulation {
         guard let pending = keeper(frame, at: index)?.contributions[round],
             let place = pending.waitsFor.firstIndex(of: child)
         else { return }
+        let isChecked = !lacks(.disjointnessUnchecked)
         let isAdded = withKeeper(frame, at: index) { keeper in
             keeper.contributions[round]?.waitsFor.remove(at: place)
             keeper.contributions[round]?.flowsFrom = max(pending.flowsFrom, flowsFrom)
-            return keeper.contributions[round]?.sum.add(film) ?? false
+            return keeper.contributions[round]?.sum.add(film, isChecked: isChecked) ?? false
         }
         if isAdded != true { failContribution(frame, round, cause: child, at: index) }
     }
@@ -138,10 +139,15 @@ extension Simulation {
         else { return }
         var sum = pending.sum
         for number in pending.seals {
-            guard let seal = kept.seal(number), sum.add(seal) else {
+            guard let seal = kept.seal(number),
+                sum.add(seal, isChecked: !lacks(.disjointnessUnchecked))
+            else {
                 failContribution(frame, round, cause: identity, at: index)
                 return
             }
+        }
+        if lacks(.parentAddsIntoSeal), pending.sum != SimulatedFilm() {
+            _ = withKeeper(frame, at: index) { $0.replace(pending.seals.first, with: sum) }
         }
         _ = withKeeper(frame, at: index) { $0.contributions[round] = nil }
         if let parent = pending.parent {
@@ -163,8 +169,21 @@ extension Simulation {
         nodes[index].process?.node.contributionFailed(frame, round: round, cause: cause, at: local)
     }
 
+    /// The children of a contribution have had their time.
+    mutating func stall(_ frame: FrameID, _ round: RoundID, at index: Int) {
+        guard let child = keeper(frame, at: index)?.contributions[round]?.waitsFor.first else {
+            return
+        }
+        guard lacks(.plannedCoverageCommitted) else {
+            return failContribution(frame, round, cause: child, at: index)
+        }
+        _ = withKeeper(frame, at: index) { $0.contributions[round]?.waitsFor = [] }
+        finishContribution(frame, round, at: index)
+    }
+
     private mutating func commit(_ frame: FrameID, _ round: RoundID, at index: Int) {
-        if !commits.insert(CommittedRound(frame: frame, round: round)).inserted {
+        let name = lacks(.termWithoutRoot) ? round.withoutRoot : round
+        if !commits.insert(CommittedRound(frame: frame, round: name)).inserted {
             violate(.doubleCommit, "\(round) of \(frame)")
         }
         let isAdded = withKeeper(frame, at: index) { keeper in

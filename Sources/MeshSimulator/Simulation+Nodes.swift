@@ -41,6 +41,7 @@ extension Simulation {
             // It takes time linear in the members: not more often in a large mesh for each node.
             if report.steps % (64 + nodes.count) == 0 {
                 nodes[index].process?.node.checkInvariants()
+                checkBounds(of: index)
             }
             nodes[index].process?.node.tick(at: local)
         case .deviceDone(let device, let task):
@@ -48,10 +49,7 @@ extension Simulation {
         case .sceneReady(let frame, let sources):
             prepared(frame, sources: sources, at: index)
         case .contributionStalls(let frame, let round):
-            let pending = nodes[index].process?.drivers[frame]?.contributions[round]
-            if let child = pending?.waitsFor.first {
-                failContribution(frame, round, cause: child, at: index)
-            }
+            stall(frame, round, at: index)
         case .fetchStalls(let frame, let fetch):
             if nodes[index].process?.drivers[frame]?.fetch?.number == fetch {
                 fetchElsewhere(frame, at: index)

@@ -38,6 +38,9 @@ public struct Simulation: ~Copyable {
     let faultsEnd: Instant
     /// A film may have changed since the last check.
     var filmsChanged = false
+    /// When the last fault began or ended, or a process started.
+    var disturbedAt = Instant.zero
+    var holdingsCheckedAt = Instant.zero
     /// When each process that is no more died.
     var deaths: [ParticipantID: Instant] = [:]
     /// What a picture of the run is made of; nil unless it is asked for.
@@ -88,7 +91,8 @@ public struct Simulation: ~Copyable {
             guard report.violations.isEmpty else { break }
             guard now >= nextLook else { continue }
             nextLook = now + .milliseconds(100)
-            if now >= faultsEnd, isSettled() { break }
+            checkHoldings()
+            if now >= faultsEnd, isSettled(), hasConverged() { break }
             if now > faultsEnd + configuration.patience {
                 violate(.unfinished, describeUnfinished())
                 break
@@ -149,6 +153,7 @@ public struct Simulation: ~Copyable {
         process.node.discovered(someAddresses(but: index), at: now + offset)
         nodes[index].process = process
         nodes[index].startedAt = now
+        disturbedAt = now
         log?("\(now) node \(index) starts as \(identity)")
         measureCapacity()
         drive(index)
@@ -285,6 +290,11 @@ struct SimulatedJob {
     var submittedAt = Instant.zero
     var capacityBefore = 0.0
     var unitsRendered = 0
+    /// The first complete film.
+    var complete: SimulatedFilm?
+    /// Units that nobody has held since.
+    var unheld = IntervalSet()
+    var unheldSince = Instant.zero
     var outcome = FrameOutcome()
 }
 

@@ -19,6 +19,14 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
         case unfinished
         /// Events without end.
         case restless
+        /// Two complete films of one frame differ.
+        case unequalFilms
+        /// Units that nobody renders, holds or counts as lost for longer than the loss window.
+        case unheldUnits
+        /// The members' views of each other are wrong for too long after the last fault.
+        case unconverged
+        /// A machine keeps more than its configuration allows.
+        case unbounded
     }
     public var kind: Kind
     /// The number of the event after which it was found.

@@ -140,5 +140,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// Ranges in a set of units from outside: more than any sane frame has.
     public var rangesMax = 262_144
 
+    /// A planted bug, in tests of the checkers; nil everywhere else.
+    package var mutation: ProtocolMutation?
+
     public init() {}
 }

@@ -21,7 +21,9 @@ extension FrameParticipant {
                         owner: member.id, seal: seal.number, coverage: seal.coverage))
             }
         }
-        let parts = RoundPlanner.plan(offers: offers, ledger: ledger, excluded: excluded)
+        let parts = RoundPlanner.plan(
+            offers: offers, ledger: ledger, excluded: excluded,
+            mayOverlap: lacks(.disjointnessUnchecked))
         root.lastDataAt = now
         guard !parts.isEmpty else {
             self.root = root
@@ -60,6 +62,8 @@ extension FrameParticipant {
         guard let root, case .gathering(let since) = root.phase, round == self.round else {
             return
         }
+        let coverage =
+            lacks(.plannedCoverageCommitted) ? planned(besides: coverage) : coverage
         guard isValid(coverage), !coverage.isEmpty,
             ledgerBook.commit(coverage, round: round)
         else { return abandonRound(cause: nil, at: now) }

@@ -19,7 +19,7 @@ extension FrameParticipant {
             begin(unit, isApart: true, at: now)
             return unit
         }
-        if let stuck = stuckUnit, stuck.due <= now {
+        if let stuck = stuckUnit, stuck.due <= now, !lacks(.stuckUnitsNotDoubled) {
             begin(stuck.unit, isApart: stuck.isApart, at: now)
             return stuck.unit
         }
@@ -66,7 +66,7 @@ extension FrameParticipant {
         }
         let entry = inProgress.remove(at: index)
         statistics.unitsRendered += 1
-        guard !ledger.contains(unit), !partials.contains(unit) else {
+        guard !ledger.contains(unit), !partials.contains(unit) || lacks(.twoResultsKept) else {
             statistics.unitsDuplicated += 1
             return .discard
         }

@@ -18,10 +18,12 @@ extension FrameParticipant {
         learn(round.term, at: now)
         guard root == nil else { return .discard }
         var disposition = FilmDisposition.discard
-        if wantsFilm, !coverage.isEmpty, filmCoverage.isDisjoint(with: coverage) {
-            filmCoverage.formUnion(coverage)
+        let before = filmCoverage.count
+        let fits = filmCoverage.isDisjoint(with: coverage) || lacks(.sumAddedToAnyBase)
+        if wantsFilm, !coverage.isEmpty, fits {
+            filmCoverage.formUnion(lacks(.coverageFromMessage) ? ledger : coverage)
             disposition = .add
-            noteCompletion(before: filmCoverage.count - coverage.count)
+            noteCompletion(before: before)
         }
         if contribution == round { contribution = nil }
         if round.term == term, isListed {

@@ -36,7 +36,8 @@ extension FrameParticipant {
     /// Gives an idle node a unit that somebody else has claimed for long, or is slow with, and
     /// tells its owners.
     mutating func helpWithLateUnit(_ helper: ParticipantID, at now: Instant) {
-        guard root != nil, !isComplete, let position = root?.position(of: helper) else { return }
+        guard root != nil, !isComplete, !lacks(.stuckUnitsNotDoubled),
+            let position = root?.position(of: helper) else { return }
         if root?.helped.count ?? 0 >= configuration.helpedUnitsMax { root?.helped = [:] }
         let candidates = lateUnits(for: helper, at: position, now: now)
         guard let unit = pickLate(candidates, at: now) else { return }

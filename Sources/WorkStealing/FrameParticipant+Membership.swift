@@ -45,7 +45,7 @@ extension FrameParticipant {
 
     /// Obeys a higher term, if it is plausible and not this node's own.
     mutating func learn(_ newTerm: Term, at now: Instant) {
-        guard term < newTerm, newTerm.root != identity, Self.isPlausible(newTerm) else { return }
+        guard term < newTerm, term.number < newTerm.number || !lacks(.termWithoutRoot), newTerm.root != identity, Self.isPlausible(newTerm) else { return }
         if root != nil {
             if case .gathering = root?.phase, let round { emit(.abandon(round: round)) }
             root = nil
@@ -151,10 +151,11 @@ extension FrameParticipant {
         case .joining where !rootIsDead:
             return nil
         case .listed:
-            let dead = dead
+            let dead = lacks(.onlyOneSuccessor) ? [] : dead
             let rank = Succession.rank(
                 of: identity, participants: participants, root: term.root,
                 isDead: { dead.contains($0) })
+            if lacks(.onlyOneSuccessor), rank != 0 { return nil }
             let patience = Succession.patience(
                 rank: rank ?? participants.count, participants: participants.count,
                 rootIsDead: rootIsDead, configuration: configuration)
@@ -187,6 +188,7 @@ extension FrameParticipant {
         if former != identity, !dead.contains(former) { members.append(former) }
         participants = members
         root = RootState(members: members, at: now)
+        if lacks(.ledgerTakenForFilm) { filmCoverage.formUnion(ledger) }
         ledgerBook = CommitLedger(unitCount: workSpace.count)
         ledgerBook.replace(with: filmCoverage)
         fetch.deadline = nil

@@ -37,6 +37,7 @@ struct GrantBook: Sendable {
         timeout = configuration.grantTimeout
     }
 
+    var answeredCount: Int { answered.count }
     var isFull: Bool { lent.count >= lentMax }
     /// All units lent and not answered for.
     var units: IntervalSet { IntervalSet(lent.flatMap(\.units.ranges)) }

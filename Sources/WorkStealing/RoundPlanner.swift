@@ -19,9 +19,12 @@ enum RoundPlanner {
 
     /// Offers that are disjoint from the ledger and from each other, the larger first (then by
     /// owner and number, so that every run plans alike).
-    /// - Parameter excluded: owners that made the last round fail.
+    /// - Parameters:
+    ///   - excluded: owners that made the last round fail.
+    ///   - mayOverlap: a planted bug; false.
     static func plan(
-        offers: [Offer], ledger: IntervalSet, excluded: Set<ParticipantID>
+        offers: [Offer], ledger: IntervalSet, excluded: Set<ParticipantID>,
+        mayOverlap: Bool = false
     ) -> [Part] {
         let ordered = offers.map { ($0, $0.coverage.count) }.sorted { a, b in
             a.1 != b.1 ? a.1 > b.1 : (a.0.owner, a.0.seal) < (b.0.owner, b.0.seal)
@@ -30,7 +33,7 @@ enum RoundPlanner {
         var parts: [Part] = []
         var index: [ParticipantID: Int] = [:]
         for (offer, count) in ordered where count > 0 && !excluded.contains(offer.owner) {
-            guard used.isDisjoint(with: offer.coverage) else { continue }
+            guard mayOverlap || used.isDisjoint(with: offer.coverage) else { continue }
             used.formUnion(offer.coverage)
             if let known = index[offer.owner] {
                 parts[known].seals.append(offer.seal)

@@ -14,6 +14,8 @@ struct VictimChoice: Sendable {
     /// Asked in this search.
     private(set) var tried: [ParticipantID] = []
 
+    var hintCount: Int { hints.count }
+
     init(owner: ParticipantID, configuration: FrameConfiguration) {
         self.owner = owner
         hintsMax = configuration.workHintsMax

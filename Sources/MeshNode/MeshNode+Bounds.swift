@@ -1,0 +1,27 @@
+// What a node keeps, against the bounds of its configuration.
+
+import Gossip
+package import MeshCore
+import WorkStealing
+
+extension MeshNode {
+    /// The fill of everything in this node's machines that grows; for tests and simulations.
+    package var occupancies: [Occupancy] {
+        let foreign = records.count { $0.frame.originator != identity }
+        var result = membership.occupancies
+        result.append(Occupancy("frames", foreign, max: configuration.framesMax))
+        let ended = tombstones.entries.count
+        result.append(Occupancy("tombstones", ended, max: configuration.tombstonesMax))
+        for record in records {
+            let announcers = record.announcers.count
+            result.append(Occupancy("announcers", announcers, max: configuration.gossip.membersMax))
+            result += record.participant?.occupancies ?? []
+        }
+        return result
+    }
+
+    /// Who is alive or suspect, this node included; linear time.
+    package var presentParticipants: [ParticipantID] {
+        membership.members.filter(\.status.isPresent).map(\.participant)
+    }
+}

@@ -1,0 +1,30 @@
+// What a participant keeps, against the bounds of its configuration.
+
+package import MeshCore
+
+extension FrameParticipant {
+    /// The fill of everything in this machine that grows; for tests and simulations.
+    package var occupancies: [Occupancy] {
+        var result = [
+            Occupancy("dead", dead.count, max: configuration.participantsMax),
+            Occupancy("participants", participants.count, max: configuration.participantsMax),
+            Occupancy("seals", partials.seals.count, max: configuration.sealsMax),
+            Occupancy("lent", grants.lent.count, max: configuration.lentMax),
+            Occupancy("answered", grants.answeredCount, max: configuration.answeredGrantsMax),
+            Occupancy("waiting", waiting.count, max: configuration.waitingMax),
+            Occupancy("helping", helping.count, max: configuration.lateUnitsMax),
+            Occupancy("work hints", thief.victims.hintCount, max: configuration.workHintsMax),
+            Occupancy("film holders", fetch.completeAt.count, max: 4),
+            Occupancy("claims", deque.units.count, max: workSpace.count),
+            Occupancy("contested", contested.count, max: workSpace.count),
+        ]
+        if let root {
+            result += [
+                Occupancy("members", root.members.count, max: configuration.participantsMax),
+                Occupancy("plans", root.plans.count, max: root.members.count),
+                Occupancy("helped", root.helped.count, max: configuration.helpedUnitsMax),
+            ]
+        }
+        return result
+    }
+}

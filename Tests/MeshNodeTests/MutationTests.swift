@@ -1,0 +1,72 @@
+// The checkers, checked: with a rule of the protocol taken away, some seed breaks a promise.
+
+import MeshCore
+import MeshNode
+import Testing
+import WorkStealing
+
+@testable import MeshSimulator
+
+@Suite("Planted bugs")
+struct MutationTests {
+    /// A planted bug and the violations that give it away.
+    struct Plant: Sendable, CustomTestStringConvertible {
+        let mutation: ProtocolMutation
+        let kinds: Set<Violation.Kind>
+        var testDescription: String { mutation.rawValue }
+
+        init(_ mutation: ProtocolMutation, _ kinds: Violation.Kind...) {
+            self.mutation = mutation
+            self.kinds = Set(kinds)
+        }
+    }
+
+    static let plants = [
+        Plant(.disjointnessUnchecked, .untrueFilm, .disagreement),
+        Plant(.sumAddedToAnyBase, .overlappingMerge),
+        Plant(.plannedCoverageCommitted, .disagreement),
+        Plant(.parentAddsIntoSeal, .disagreement),
+        Plant(.coverageFromMessage, .disagreement),
+        Plant(.twoResultsKept, .twoResults),
+        Plant(.termWithoutRoot, .doubleCommit),
+        Plant(.ledgerTakenForFilm, .disagreement),
+        Plant(.onlyOneSuccessor, .unfinished),
+        Plant(.stuckUnitsNotDoubled, .unfinished),
+    ]
+
+    /// A run in which the rule matters.
+    static func configuration(
+        of mutation: ProtocolMutation, seed: UInt64
+    ) -> SimulationConfiguration {
+        var run = SimulationConfiguration.random(seed: seed, nodeCounts: 6...10, faults: .wild)
+        switch mutation {
+        case .stuckUnitsNotDoubled:
+            // One of the originator's devices never finishes anything.
+            run.nodes[run.submissions[0].node] = [30_000, 1e-6]
+            run.submissions = Array(run.submissions.prefix(1))
+            run.faults = []
+        case .ledgerTakenForFilm:
+            run.node.frame.keepsFilm = false
+        default: break
+        }
+        run.patience = .seconds(60)
+        return run
+    }
+
+    @Test("A planted bug is caught within 200 seeds", arguments: plants)
+    func caught(plant: Plant) throws {
+        let seed = (1...200 as ClosedRange<UInt64>).first { seed in
+            var run = Self.configuration(of: plant.mutation, seed: seed)
+            run.node.frame.mutation = plant.mutation
+            var simulation = Simulation(run)
+            return simulation.run().violations.first.map { plant.kinds.contains($0.kind) } ?? false
+        }
+        let caughtAt = try #require(seed, "\(plant.mutation) is never caught")
+        // The same run with the rule does not break that promise.
+        var simulation = Simulation(Self.configuration(of: plant.mutation, seed: caughtAt))
+        let violations = simulation.run().violations
+        let isRight = violations.allSatisfy { !plant.kinds.contains($0.kind) }
+        #expect(isRight, "\(plant.mutation), seed \(caughtAt): \(violations)")
+        print("\(plant.mutation): seed \(caughtAt)")
+    }
+}
