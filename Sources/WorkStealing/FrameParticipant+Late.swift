@@ -37,7 +37,8 @@ extension FrameParticipant {
     /// tells its owners.
     mutating func helpWithLateUnit(_ helper: ParticipantID, at now: Instant) {
         guard root != nil, !isComplete, !lacks(.stuckUnitsNotDoubled),
-            let position = root?.position(of: helper) else { return }
+            let position = root?.position(of: helper)
+        else { return }
         if root?.helped.count ?? 0 >= configuration.helpedUnitsMax { root?.helped = [:] }
         let candidates = lateUnits(for: helper, at: position, now: now)
         guard let unit = pickLate(candidates, at: now) else { return }

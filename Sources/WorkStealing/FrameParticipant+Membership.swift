@@ -45,7 +45,9 @@ extension FrameParticipant {
 
     /// Obeys a higher term, if it is plausible and not this node's own.
     mutating func learn(_ newTerm: Term, at now: Instant) {
-        guard term < newTerm, term.number < newTerm.number || !lacks(.termWithoutRoot), newTerm.root != identity, Self.isPlausible(newTerm) else { return }
+        guard term < newTerm, term.number < newTerm.number || !lacks(.termWithoutRoot),
+            newTerm.root != identity, Self.isPlausible(newTerm)
+        else { return }
         if root != nil {
             if case .gathering = root?.phase, let round { emit(.abandon(round: round)) }
             root = nil

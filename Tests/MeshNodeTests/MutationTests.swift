@@ -42,14 +42,14 @@ struct MutationTests {
         switch mutation {
         case .stuckUnitsNotDoubled:
             // One of the originator's devices never finishes anything.
-            run.nodes[run.submissions[0].node] = [30_000, 1e-6]
+            run.nodes[run.submissions[0].node] = [30_000, 0.001]
             run.submissions = Array(run.submissions.prefix(1))
             run.faults = []
         case .ledgerTakenForFilm:
             run.node.frame.keepsFilm = false
         default: break
         }
-        run.patience = .seconds(60)
+        run.patience = .seconds(70)
         return run
     }
 
