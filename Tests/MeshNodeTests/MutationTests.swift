@@ -67,6 +67,5 @@ struct MutationTests {
         let violations = simulation.run().violations
         let isRight = violations.allSatisfy { !plant.kinds.contains($0.kind) }
         #expect(isRight, "\(plant.mutation), seed \(caughtAt): \(violations)")
-        print("\(plant.mutation): seed \(caughtAt)")
     }
 }
