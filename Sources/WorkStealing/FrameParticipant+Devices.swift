@@ -78,7 +78,10 @@ extension FrameParticipant {
             return .addToOpen
         }
         contested.subtract(claimed)
-        guard let number = partials.sealApart(unit, limit: configuration.sealsMax) else {
+        guard
+            let number = partials.sealApart(
+                unit, limit: configuration.sealsMax, isNumbered: !lacks(.partialsNotToldApart))
+        else {
             statistics.unitsDuplicated += 1
             return .discard
         }

@@ -203,7 +203,9 @@ extension FrameParticipant {
     /// all listed participants have reported to this root: their last word stands until they are
     /// dismissed.
     private mutating func countLosses(at now: Instant) {
-        guard let root, !isComplete, root.others.allSatisfy({ $0.report != nil }) else { return }
+        guard let root, !isComplete, root.others.allSatisfy({ $0.report != nil }),
+            !lacks(.lossesNotCounted)
+        else { return }
         var ranges = ledger.ranges + partials.coverage.ranges + claims.ranges
         for member in root.others {
             guard let report = member.report else { continue }

@@ -108,10 +108,9 @@ extension FrameParticipant {
             return send(.contributionFailed(failure), to: sender)
         }
         contribution = plan.round
-        let all = lacks(.partialsNotToldApart) ? partials.seals.map(\.number) : plan.seals
         emit(
             .contribute(
-                round: plan.round, seals: all, parent: plan.parent,
+                round: plan.round, seals: plan.seals, parent: plan.parent,
                 children: plan.children))
     }
 

@@ -48,8 +48,10 @@ struct PartialFilms: Sendable {
     }
 
     /// Makes a partial film of one unit; nil when there are too many.
-    mutating func sealApart(_ unit: Int, limit: Int) -> SealNumber? {
+    /// - Parameter isNumbered: whether it gets a number of its own; false in a planted bug only.
+    mutating func sealApart(_ unit: Int, limit: Int, isNumbered: Bool = true) -> SealNumber? {
         guard seals.count < limit else { return nil }
+        if !isNumbered, nextNumber > 1 { nextNumber -= 1 }
         return append(IntervalSet(SampleRange(unit, unit + 1)), isReclaimable: false)
     }
 

@@ -25,7 +25,9 @@ package enum ProtocolMutation: String, Hashable, Sendable, CaseIterable {
     case onlyOneSuccessor
     /// Units that are stuck on a device are rendered by nobody else.
     case stuckUnitsNotDoubled
-    /// A contributor puts in all its sealed partial films, whichever the plan names.
+    /// The root does not look for units that nobody holds.
+    case lossesNotCounted
+    /// Partial films of one unit share their numbers with others.
     case partialsNotToldApart
 }
 

@@ -1,5 +1,6 @@
 // The checkers, checked: with a rule of the protocol taken away, some seed breaks a promise.
 
+import Gossip
 import MeshCore
 import MeshNode
 import Testing
@@ -32,6 +33,8 @@ struct MutationTests {
         Plant(.ledgerTakenForFilm, .disagreement),
         Plant(.onlyOneSuccessor, .unfinished),
         Plant(.stuckUnitsNotDoubled, .unfinished),
+        Plant(.lossesNotCounted, .unheldUnits),
+        Plant(.partialsNotToldApart, .disagreement),
     ]
 
     /// A run in which the rule matters.
@@ -67,5 +70,48 @@ struct MutationTests {
         let violations = simulation.run().violations
         let isRight = violations.allSatisfy { !plant.kinds.contains($0.kind) }
         #expect(isRight, "\(plant.mutation), seed \(caughtAt): \(violations)")
+    }
+
+    @Test("Views that never come true again after a partition are caught")
+    func unconverged() {
+        func run(contactInterval: Duration?) -> SimulationReport {
+            var run = SimulationConfiguration.random(seed: 3, nodeCounts: 6...6, faults: .none)
+            let cut = ScheduledFault.Fault.partition(
+                group: [0, 1, 2], oneWay: false, .seconds(30))
+            run.faults = [ScheduledFault(time: .seconds(3), fault: cut)]
+            run.node.gossip.contactInterval = contactInterval ?? run.node.gossip.contactInterval
+            var simulation = Simulation(run)
+            return simulation.run()
+        }
+        #expect(run(contactInterval: nil).isGood)
+        let broken = run(contactInterval: .seconds(100_000)).violations.map(\.kind)
+        #expect(broken == [.unconverged] || broken == [.unfinished])
+    }
+
+    @Test("A machine beyond its bounds and a complete film unlike the first are caught")
+    func bounds() throws {
+        var simulation = Simulation(.random(seed: 1, nodeCounts: 6...6, faults: .none))
+        let report = simulation.run()
+        #expect(report.isGood)
+        let process = try #require(simulation.nodes[0].process)
+        let frame = try #require(simulation.jobs[0].frame)
+        let round = RoundID(term: Term(number: 1, root: process.identity), number: 1)
+        let keeper = FilmKeeper()
+        for _ in 0..<FilmKeeper.earlyMax { keeper.early.append((round, process.identity, .init())) }
+        process.drivers[frame] = keeper
+        simulation.checkBounds(of: 0)
+        #expect(simulation.report.violations.isEmpty)
+        keeper.early.append((round, process.identity, .init()))
+        simulation.checkBounds(of: 0)
+        #expect(simulation.report.violations.map(\.kind) == [.unbounded])
+
+        var film = try #require(simulation.jobs[0].complete)
+        simulation.compare(film, ofJob: 0, at: 1)
+        #expect(simulation.report.violations.count == 1)
+        _ = film.add(
+            SimulatedFilm(unit: 0, simulation.jobs[0].tallies), isChecked: false)
+        simulation.compare(film, ofJob: 0, at: 1)
+        #expect(simulation.report.violations.last?.kind == .unequalFilms)
+        #expect(!Occupancy("claims", 2, max: 1).isWithinBounds)
     }
 }
