@@ -1,5 +1,8 @@
 # make demo   installs what is missing, builds, renders a scene on a mesh of three nodes
 # make test   installs what is missing, builds, runs every test
+# make lab-soak FRAMES=100 SEED=1
+#             as many frames on five hosts while nodes are killed and frozen and the network falls
+#             apart, all from the seed
 # make lint   checks the formatting and the rules that a compiler does not
 # make build  leaves the program at .build/release/meshd
 
@@ -13,7 +16,7 @@ SOURCES := Package.swift Sources Tests
 PROGRAM_TESTS := LabTests|CommandLineTests
 RUN_TESTS := timeout --foreground 1500 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-.PHONY: all build setup demo test lint format proto bench install clean
+.PHONY: all build setup demo test lab-soak lint format proto bench install clean
 
 all: build
 
@@ -31,6 +34,15 @@ test: setup
 	$(RUN_TESTS) --skip '^($(PROGRAM_TESTS))\.'
 	MESHD_PROGRAM=$(CURDIR)/.build/$(CONFIGURATION)/meshd \
 		$(RUN_TESTS) --filter '^($(PROGRAM_TESTS))\.'
+
+FRAMES ?= 100
+SEED ?= 1
+# As much of the nodes' logs as a failure needs: info.
+lab-soak: setup
+	swift build $(SWIFT_FLAGS) --build-tests
+	MESHD_PROGRAM=$(CURDIR)/.build/$(CONFIGURATION)/meshd MESHD_LOG=$${MESHD_LOG:-info} \
+		MESHD_SOAK_FRAMES=$(FRAMES) MESHD_SOAK_SEED=$(SEED) \
+		swift test $(SWIFT_FLAGS) --skip-build --no-parallel --filter '^LabTests\.SoakTests'
 
 lint:
 	swift format lint --strict --recursive $(SOURCES)

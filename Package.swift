@@ -102,7 +102,7 @@ let package = Package(
             name: "CommandLineTests", dependencies: ["meshd", "ProgramTesting"],
             swiftSettings: vectorised),
         .testTarget(
-            name: "LabTests", dependencies: ["meshd", "ProgramTesting"],
+            name: "LabTests", dependencies: ["meshd", "MeshCore", "ProgramTesting"],
             swiftSettings: vectorised),
     ]
 )

@@ -44,8 +44,10 @@ extension Duration {
     /// The duration in seconds, for arithmetic and for people.
     @inlinable public var seconds: Double { Double(nanoseconds) / 1e9 }
 
-    /// A duration of this many seconds, to the nanosecond; negative and non-finite become zero.
+    /// A duration of this many seconds, to the nanosecond; at most 10⁹ s (32 years), so that it
+    /// can be added to any instant. Negative and non-finite become zero.
     @inlinable public init(seconds: Double) {
-        self = seconds > 0 && seconds < 9e9 ? .nanoseconds(Int64(seconds * 1e9)) : .zero
+        self =
+            seconds > 0 && seconds.isFinite ? .nanoseconds(Int64(min(seconds, 1e9) * 1e9)) : .zero
     }
 }

@@ -29,6 +29,7 @@ extension MeshNode {
             // Figures wait in a large mesh, and small changes, and the turn of frames that found
             // no room, everywhere.
             if current != announced { announcementDeadline = differs ? figuresDue : turn }
+            expireAnnouncedTombstones()
             return
         }
         let whole = current

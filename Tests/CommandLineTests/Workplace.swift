@@ -1,11 +1,14 @@
-// A folder for one test: scenes, pictures, the state of its node; gone with the test.
+// A folder for one test: scenes, pictures, the state of its node; gone with the test, and with it
+// every program that still runs there.
 
 import Foundation
 import ProgramTesting
+import Synchronization
 
 /// A temporary folder in which the program runs.
 final class Workplace: Sendable {
     let folder: String
+    private let children = Mutex<[ChildProcess]>([])
 
     init() throws {
         folder = NSTemporaryDirectory() + "meshd-tests-\(UUID().uuidString)"
@@ -14,7 +17,10 @@ final class Workplace: Sendable {
         try write(SceneFixture.room(), to: "room.glb")
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit {
+        for child in children.withLock({ $0 }) { child.signal(SIGKILL) }
+        try? FileManager.default.removeItem(atPath: folder)
+    }
 
     func path(_ name: String) -> String { "\(folder)/\(name)" }
 
@@ -28,10 +34,12 @@ final class Workplace: Sendable {
 
     /// Starts the program in the folder, with a state folder that no other test uses.
     func start(_ arguments: [String]) throws -> RunningProgram {
-        try RunningProgram(
+        let program = try RunningProgram(
             [Meshd.path] + arguments,
             environment: ["MESHD_STATE": path("state"), "HOME": folder],
-            folder: path("output"), directory: folder)
+            folder: path("output"), directory: folder, keeping: self)
+        children.withLock { $0.append(program.child) }
+        return program
     }
 
     /// Runs the program to its end.

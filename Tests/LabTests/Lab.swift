@@ -43,6 +43,8 @@ final class Lab: Sendable {
             throw error
         }
         await lab.close()
+        let remains = lab.remains
+        guard remains.isEmpty else { throw WaitedInVain("the lab left \(remains)") }
     }
 
     private init(_ plans: [HostPlan]) throws {
@@ -108,6 +110,17 @@ final class Lab: Sendable {
     private func close() async {
         Glibc.close(guardPipe)
         try? await eventually("the lab's end", within: .seconds(20)) { !guardProcess.isRunning }
+    }
+
+    /// The namespaces and processes of this lab that are still there.
+    private var remains: [String] {
+        let files = FileManager.default
+        let namespaces = (try? files.contentsOfDirectory(atPath: "/run/netns")) ?? []
+        let mark = Data("MESHD_STATE=\(folder)/".utf8)
+        let processes = ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).filter {
+            Int($0) != nil && files.contents(atPath: "/proc/\($0)/environ")?.range(of: mark) != nil
+        }
+        return namespaces.filter { $0.hasPrefix("\(prefix)-") } + processes.map { "process \($0)" }
     }
 
     /// Runs a script in the lab's folder.

@@ -16,6 +16,8 @@ struct LabFrame: Hashable, Sendable {
     static let short = LabFrame(size: "320x240", samplesPerPixel: 24, seed: 11)
     /// Like ``short``, of other samples.
     static let other = LabFrame(size: "320x240", samplesPerPixel: 24, seed: 12)
+    /// About three seconds there: the first frame of a soak, and the one asked for beside it.
+    static let soak = [21, 22].map { LabFrame(size: "320x240", samplesPerPixel: 72, seed: $0) }
 
     /// The arguments of a rendering into `folder`.
     func arguments(in folder: String, label: String) -> [String] {
@@ -26,9 +28,10 @@ struct LabFrame: Hashable, Sendable {
     }
 
     /// The film's hash when one process renders it alone.
-    func localHash() async throws -> String {
-        try await Self.references.hash(of: self)
-    }
+    func localHash() async throws -> String { try await alone().filmHash }
+
+    /// The figures of one process that renders it alone.
+    func alone() async throws -> Statistics { try await Self.references.statistics(of: self) }
 
     /// The frame's begin on a host; with ``statistics(of:on:label:within:)`` its end.
     func start(on host: LabHost, label: String = "frame") throws -> RunningProgram {
@@ -80,10 +83,10 @@ struct LabFrame: Hashable, Sendable {
 
     /// Films of one machine, each rendered once.
     private actor References {
-        private var hashes: [LabFrame: String] = [:]
+        private var known: [LabFrame: Statistics] = [:]
 
-        func hash(of frame: LabFrame) async throws -> String {
-            if let known = hashes[frame] { return known }
+        func statistics(of frame: LabFrame) async throws -> Statistics {
+            if let known = known[frame] { return known }
             let label = "\(frame.seed)-\(frame.size)-\(frame.samplesPerPixel)"
             let result = try await run(
                 [Meshd.path] + frame.arguments(in: folder, label: label) + ["--local"],
@@ -94,8 +97,8 @@ struct LabFrame: Hashable, Sendable {
             }
             let statistics = try Statistics(contentsOf: "\(folder)/\(label).json")
             #expect(statistics.complete)
-            hashes[frame] = statistics.filmHash
-            return statistics.filmHash
+            known[frame] = statistics
+            return statistics
         }
     }
 }

@@ -120,8 +120,7 @@ final class LabHost: Sendable {
 
     /// Starts `meshd up` and waits until it answers.
     func startDaemon(_ arguments: [String] = []) async throws -> RunningProgram {
-        let daemon = try spawnMeshd(
-            ["up", "--name", name, "--listen", "\(address):\(Self.meshPort)"] + arguments)
+        let daemon = try launchDaemon(arguments)
         try await eventually(
             "the daemon on \(name)", within: .seconds(30), every: .milliseconds(100)
         ) {
@@ -129,6 +128,12 @@ final class LabHost: Sendable {
             return try await meshd(["status", "--json"]).ending == .exit(0)
         }
         return daemon
+    }
+
+    /// Starts `meshd up` and does not wait.
+    func launchDaemon(_ arguments: [String] = []) throws -> RunningProgram {
+        try spawnMeshd(
+            ["up", "--name", name, "--listen", "\(address):\(Self.meshPort)"] + arguments)
     }
 
     /// The members of the mesh as this host's daemon lists them.
@@ -191,13 +196,20 @@ final class LabHost: Sendable {
 
     /// Drops this share of the packets that the host receives.
     func lose(percent: Int) async throws {
+        try await filter("iifname eth0 numgen random mod 100 < \(percent) drop")
+    }
+
+    /// Replaces the rules for what the host receives; one a line.
+    func filter(_ rules: String) async throws {
         try await labShell(
             """
             ip netns exec \(namespace) nft -f - <<RULES
+            add table inet lab
+            delete table inet lab
             table inet lab {
                 chain input {
                     type filter hook input priority 0;
-                    iifname eth0 numgen random mod 100 < \(percent) drop
+                    \(rules)
                 }
             }
             RULES

@@ -83,6 +83,37 @@ struct LabTests {
         }
     }
 
+    @Test("Who asked on a host whose daemon is killed is told how to get the film, and it works")
+    func killedOriginator() async throws {
+        try await Lab.with([HostPlan(), HostPlan(), HostPlan()]) { lab in
+            let root = try await lab.hosts[0].startDaemon()
+            for host in lab.hosts.dropFirst() { _ = try await host.startDaemon() }
+            for host in lab.hosts { try await host.sees(lab.hosts) }
+            let frame = LabFrame.soak[0]
+            let rendering = try frame.start(on: lab.hosts[0])
+            try await eventually(
+                "a part of the film elsewhere", within: .seconds(60), every: .milliseconds(50)
+            ) {
+                guard rendering.isRunning else { throw WaitedInVain("ended early: \(rendering)") }
+                return try await lab.hosts[1].status().frames.contains { $0.committed > 0.1 }
+            }
+            #expect(try await lab.hosts[0].status().frames.contains { $0.isRoot })
+            root.signal(SIGKILL)
+
+            let told = try await rendering.result(within: .seconds(20))
+            #expect(told.ending == .exit(70), "\(told)")
+            #expect(told.errors.contains("meshd: the daemon ended the conversation"), "\(told)")
+            let command = try #require(
+                told.errors.firstMatch(of: /'meshd (fetch \S+ -o) FILE'/), "\(told)")
+            for host in lab.hosts.dropFirst() {
+                let fetched = try host.spawnMeshd(
+                    command.1.split(separator: " ").map(String.init)
+                        + ["\(host.folder)/fetched.exr", "--stats", "\(host.folder)/fetched.json"])
+                try await frame.statistics(of: fetched, on: host, label: "fetched")
+            }
+        }
+    }
+
     @Test("Two frames asked for at once on different hosts both come out right")
     func twoFrames() async throws {
         try await Lab.with([HostPlan(), HostPlan(), HostPlan()]) { lab in

@@ -127,6 +127,7 @@ struct InstantTests {
         #expect(Duration.milliseconds(-250).nanoseconds == -250_000_000)
         #expect(Duration.seconds(Int64.max / 2).nanoseconds == .max)
         #expect(Duration(seconds: -.infinity) == .zero && Duration(seconds: .nan) == .zero)
+        #expect(Duration(seconds: 1e300) == .seconds(1_000_000_000))
         #expect(Duration(seconds: 1.25) == .milliseconds(1_250))
     }
 }

@@ -16,6 +16,12 @@ public final class ChildProcess: Sendable {
     public let identifier: Int32
     private let reaped = Mutex<Ending?>(nil)
 
+    /// Keeps what this process was started with, a lock's file for instance, from its children:
+    /// one that outlives a killed test run would hold it for ever.
+    private static let keepsDescriptors: Void = {
+        for descriptor in Int32(3)..<64 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    }()
+
     /// Starts a process in a group of its own, with default signals.
     /// - Parameters:
     ///   - command: an absolute path or a name on the PATH, and its arguments.
@@ -30,6 +36,7 @@ public final class ChildProcess: Sendable {
         _ command: [String], environment: [String: String] = [:], input: String,
         inputDescriptor: Int32? = nil, output: String?, errors: String?, directory: String? = nil
     ) throws {
+        _ = Self.keepsDescriptors
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

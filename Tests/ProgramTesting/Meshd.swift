@@ -73,6 +73,7 @@ public struct ListedNode: Decodable, Sendable, Equatable {
 /// What `meshd status --json` says.
 public struct DaemonState: Decodable, Sendable {
     public struct Frame: Decodable, Sendable {
+        public var id: String
         public var stage: String
         public var committed: Double
         public var isRoot: Bool

@@ -27,7 +27,9 @@ public struct WaitedInVain: Error, Sendable, CustomStringConvertible {
 
 /// A running process.
 public final class RunningProgram: Sendable, CustomStringConvertible {
-    private let child: ChildProcess
+    /// The process itself, for whoever ends it when the test is over.
+    public let child: ChildProcess
+    private let keptAlive: (any AnyObject & Sendable)?
     private let arguments: [String]
     private let outputPath: String
     private let errorsPath: String
@@ -39,11 +41,13 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
     ///   - environment: replaces values of this process's environment.
     ///   - folder: where the files of its output go; it must exist.
     ///   - directory: its working directory; nil for this process's.
+    ///   - keptAlive: not released before this object: what the program runs in.
     /// - Throws: when it can't be started.
     public init(
         _ command: [String], environment: [String: String] = [:], folder: String,
-        directory: String? = nil
+        directory: String? = nil, keeping keptAlive: (any AnyObject & Sendable)? = nil
     ) throws {
+        self.keptAlive = keptAlive
         let number = Self.counter.add(1, ordering: .relaxed).newValue
         arguments = command
         outputPath = "\(folder)/\(number).stdout"
@@ -60,6 +64,9 @@ public final class RunningProgram: Sendable, CustomStringConvertible {
     public var errors: String { Self.text(errorsPath) }
 
     public var isRunning: Bool { child.isRunning }
+
+    /// How it ended; nil while it runs.
+    public var ending: ChildProcess.Ending? { child.ending }
 
     public var processIdentifier: Int32 { child.identifier }
 
