@@ -82,6 +82,8 @@ public struct FrameConfiguration: Hashable, Sendable {
 
     /// A thief asks when its claims last less than this: two round trips and a device's wait.
     public var stealAhead: Duration = .milliseconds(40)
+    /// Whether the root gives newcomers their part of its work before they ask.
+    public var sharesWithNewcomers = true
     /// A request without an answer counts as refused after this.
     public var stealTimeout: Duration = .milliseconds(250)
     /// Refusals in a row before a thief backs off, besides its lifelines.

@@ -108,6 +108,7 @@ extension FrameParticipant {
     /// their speeds: above all of the first pass, of which thieves that take what they find get too
     /// much or too little, and the first image waits for the unluckiest.
     mutating func share(with newcomers: [RootState.Member], at now: Instant) {
+        guard configuration.sharesWithNewcomers else { return }
         // The slowest first: what is left over by rounding down ends with the fastest.
         let ordered = newcomers.sorted {
             ($0.samplesPerSecond, $0.id) < ($1.samplesPerSecond, $1.id)
