@@ -14,8 +14,8 @@ memory=${MEMORY:-2900}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# model | definitions | how: "exhaustive"; "hash-compact", which goes through everything but tells
-# states apart by 64 bits of hash; "bit-state" and the minutes that it may take. The long ones come
+# model | definitions | how: "exhaustive"; "hash-compact", which ends, but takes a few states for
+# others that have the same hash; "bit-state" and the minutes that it may take. The long ones come
 # first.
 configurations() {
     cat <<'LIST'
