@@ -50,8 +50,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var dismissalRounds = 3
     /// Newcomers within this time share one start.
     public var admissionDelay: Duration = .milliseconds(50)
-    /// How long a data phase may take in all; a stream that stalls is the driver's to notice,
-    /// much earlier.
+    /// How long a data phase may take in all, doubled with each round abandoned in a row; a stream
+    /// that stalls is the driver's to notice, much earlier.
     public var dataTimeout: Duration = .seconds(60)
     /// The wait after an abandoned round, times the number of rounds abandoned in a row.
     public var abandonedDelay: Duration = .milliseconds(50)
@@ -118,8 +118,9 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var finalFetchDelay: Duration = .seconds(1)
     /// The shortest time between two fetches of a film.
     public var fetchInterval: Duration = .seconds(2)
-    /// When a fetch that the driver has not ended is forgotten.
-    public var fetchTimeout: Duration = .seconds(60)
+    /// When a fetch that the driver has not ended is forgotten: longer than a large film takes on a
+    /// slow link, since a stream that stalls is the driver's to notice.
+    public var fetchTimeout: Duration = .seconds(600)
 
     // MARK: Bounds
 
