@@ -5,6 +5,7 @@
 #             apart, all from the seed
 # make lint   checks the formatting and the rules that a compiler does not
 # make build  leaves the program at .build/release/meshd
+# make model  checks the models of the protocols (docs/model); model-mutations, that they can fail
 
 SHELL := /bin/bash
 CONFIGURATION := release
@@ -16,7 +17,8 @@ SOURCES := Package.swift Sources Tests
 PROGRAM_TESTS := LabTests|CommandLineTests
 RUN_TESTS := timeout --foreground 1500 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-.PHONY: all build setup demo test lab-soak lint format proto bench install clean
+.PHONY: all build setup demo test lab-soak lint format proto bench model model-mutations install \
+	clean
 
 all: build
 
@@ -60,6 +62,12 @@ bench: build
 	python3 Examples/make-scene.py out/scene
 	.build/$(CONFIGURATION)/meshd bench out/scene/still-life.gltf \
 		--env out/scene/studio.hdr --size 960x540
+
+# Spin is needed here and nowhere else, so it is no part of setup.
+model model-mutations: MODE = $(if $(findstring mutations,$@),mutations,models)
+model model-mutations:
+	@tools/install.sh spin gcc libc6-dev
+	@docs/model/check.sh $(MODE)
 
 # Does not build: `make && sudo make install` works where only the user has Swift.
 PREFIX ?= /usr/local

@@ -153,7 +153,9 @@ public struct MeshNode: Sendable {
 
     /// When `tick` has something to do; ask again after every input.
     public var nextDeadline: Instant {
-        var next = min(membership.nextDeadline, announcementDeadline)
+        var next = membership.nextDeadline
+        // Who leaves announces nothing any more: what was due then would be due for ever.
+        if !isLeaving { next = min(next, announcementDeadline) }
         for record in records {
             next = min(next, record.deadline, record.participant?.nextDeadline ?? .distantFuture)
         }

@@ -159,10 +159,14 @@ public struct Simulation: ~Copyable {
         drive(index)
     }
 
-    /// Of every node: with other policies a thief that asks for nothing ahead never asks.
+    /// Of every node: with other policies nobody is given work unasked, and a thief that wants none
+    /// ahead never asks.
     private var nodeConfiguration: MeshNodeConfiguration {
         var node = configuration.node
-        if configuration.policy != .stealing { node.frame.stealAhead = .zero }
+        if configuration.policy != .stealing {
+            node.frame.stealAhead = .zero
+            node.frame.sharesWithNewcomers = false
+        }
         return node
     }
 

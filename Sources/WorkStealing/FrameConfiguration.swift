@@ -50,8 +50,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var dismissalRounds = 3
     /// Newcomers within this time share one start.
     public var admissionDelay: Duration = .milliseconds(50)
-    /// How long a data phase may take in all; a stream that stalls is the driver's to notice,
-    /// much earlier.
+    /// How long a data phase may take in all, doubled with each round abandoned in a row; a stream
+    /// that stalls is the driver's to notice, much earlier.
     public var dataTimeout: Duration = .seconds(60)
     /// The wait after an abandoned round, times the number of rounds abandoned in a row.
     public var abandonedDelay: Duration = .milliseconds(50)
@@ -82,6 +82,8 @@ public struct FrameConfiguration: Hashable, Sendable {
 
     /// A thief asks when its claims last less than this: two round trips and a device's wait.
     public var stealAhead: Duration = .milliseconds(40)
+    /// Whether the root gives newcomers their part of its work before they ask.
+    public var sharesWithNewcomers = true
     /// A request without an answer counts as refused after this.
     public var stealTimeout: Duration = .milliseconds(250)
     /// Refusals in a row before a thief backs off, besides its lifelines.
@@ -116,8 +118,9 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var finalFetchDelay: Duration = .seconds(1)
     /// The shortest time between two fetches of a film.
     public var fetchInterval: Duration = .seconds(2)
-    /// When a fetch that the driver has not ended is forgotten.
-    public var fetchTimeout: Duration = .seconds(60)
+    /// When a fetch that the driver has not ended is forgotten: longer than a large film takes on a
+    /// slow link, since a stream that stalls is the driver's to notice.
+    public var fetchTimeout: Duration = .seconds(600)
 
     // MARK: Bounds
 

@@ -18,7 +18,7 @@ extension FrameParticipant {
         case .adopting(_, let deadline):
             return min(deadline, root.beatAt)
         case .gathering(let since):
-            let end = since + configuration.dataTimeout
+            let end = since + root.dataPatience(configuration)
             let next = min(end, root.beatAt)
             return root.plansRepeatAt.map { min(next, $0) } ?? next
         }
@@ -51,7 +51,9 @@ extension FrameParticipant {
             if deadline <= now { return adoptionFailed(at: now) }
             if root.beatAt <= now { beat(at: now) }
         case .gathering(let since):
-            if since + configuration.dataTimeout <= now { return abandonRound(cause: nil, at: now) }
+            if since + root.dataPatience(configuration) <= now {
+                return abandonRound(cause: nil, at: now)
+            }
             if let at = root.plansRepeatAt, at <= now {
                 self.root?.plansRepeatAt = nil
                 for (contributor, plan) in root.plans { send(.plan(plan), to: contributor) }

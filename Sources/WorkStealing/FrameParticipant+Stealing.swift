@@ -108,8 +108,13 @@ extension FrameParticipant {
     /// their speeds: above all of the first pass, of which thieves that take what they find get too
     /// much or too little, and the first image waits for the unluckiest.
     mutating func share(with newcomers: [RootState.Member], at now: Instant) {
-        var rest = newcomers.reduce(0) { $0 + $1.samplesPerSecond }
-        for member in newcomers where member.samplesPerSecond > 0 && !deque.isEmpty {
+        guard configuration.sharesWithNewcomers else { return }
+        // The slowest first: what is left over by rounding down ends with the fastest.
+        let ordered = newcomers.sorted {
+            ($0.samplesPerSecond, $0.id) < ($1.samplesPerSecond, $1.id)
+        }
+        var rest = ordered.reduce(0) { $0 + $1.samplesPerSecond }
+        for member in ordered where member.samplesPerSecond > 0 && !deque.isEmpty {
             rest -= member.samplesPerSecond
             _ = give(
                 to: member.id, speed: member.samplesPerSecond, keepingFor: max(0, rest),

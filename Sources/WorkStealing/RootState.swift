@@ -163,6 +163,12 @@ struct RootState: Sendable {
         max(now + .milliseconds(1), startedAt + configuration.startIntervalMin)
     }
 
+    /// How long the data of a round may take. Doubles with each round abandoned in a row, up to 32
+    /// times: a large sum on a slow link gets through in the end.
+    func dataPatience(_ configuration: FrameConfiguration) -> Duration {
+        configuration.dataTimeout * (1 << min(abandonedInRow, 5))
+    }
+
     func checkInvariants() {
         precondition(index.count == members.count)
         for (position, member) in members.enumerated() {

@@ -16,8 +16,8 @@ struct LabFrame: Hashable, Sendable {
     static let short = LabFrame(size: "320x240", samplesPerPixel: 24, seed: 11)
     /// Like ``short``, of other samples.
     static let other = LabFrame(size: "320x240", samplesPerPixel: 24, seed: 12)
-    /// About three seconds there: the first frame of a soak, and the one asked for beside it.
-    static let soak = [21, 22].map { LabFrame(size: "320x240", samplesPerPixel: 72, seed: $0) }
+    /// About two seconds there: the first frame of a soak, and the one asked for beside it.
+    static let soak = [21, 22].map { LabFrame(size: "320x240", samplesPerPixel: 48, seed: $0) }
 
     /// The arguments of a rendering into `folder`.
     func arguments(in folder: String, label: String) -> [String] {

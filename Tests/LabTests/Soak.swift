@@ -23,7 +23,7 @@ struct Soak {
     /// No frame takes longer, on however slow a machine.
     private static let limitSeconds = 150.0
     /// How long a kill waits until the frame would survive it.
-    private static let mercy = Duration.seconds(5)
+    private static let mercy = Duration.seconds(3)
 
     /// Starts all daemons.
     init(_ lab: Lab) async throws {

@@ -277,4 +277,18 @@ struct NodeTests {
         #expect(mesh.nodes[1].presentCount == 2)
         #expect(mesh.nodes[1].frames.isEmpty)
     }
+
+    @Test("A node that leaves in the middle of a frame has nothing due that a tick does not do")
+    func leavesInFrame() {
+        var mesh = SmallMesh(count: 2)
+        mesh.run(seconds: 2)
+        _ = mesh.nodes[0].submit(job, at: mesh.now)
+        mesh.run(seconds: 1)
+        mesh.nodes[0].leave(at: mesh.now)
+        // What a device that was busy hands in changes the node's figures.
+        mesh.nodes[0].setSpeed(samplesPerSecond: 2_000_000)
+        mesh.run(seconds: 0.5)
+        mesh.nodes[0].tick(at: mesh.now)
+        #expect(mesh.nodes[0].nextDeadline > mesh.now)
+    }
 }

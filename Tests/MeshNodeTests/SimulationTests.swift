@@ -75,6 +75,39 @@ struct SimulationTests {
         #expect((report.firstImageSeconds ?? 9) < 1)
     }
 
+    @Test("A first image waits for a pass, not for the unluckiest thief", arguments: [4, 16, 32])
+    func firstImage(nodes: Int) {
+        var scenario = SimulationScenario()
+        scenario.speeds = .list([1, 1, 1, 2, 2, 2, 4, 4, 8, 8, 16, 32])
+        scenario.nodes = nodes
+        scenario.frame = JobDescription(width: 640, height: 360, samplesPerPixel: 128)
+        // 50 ms for a pass of one sample.
+        scenario.idealSeconds = 6.4
+        scenario.originator = 1
+        var configuration = scenario.configuration(seed: 3)
+        configuration.scenePreparation = .zero
+        configuration.sceneBytes = 0
+        var simulation = Simulation(configuration)
+        let report = simulation.run()
+        #expect(report.isGood, Self.explain(report))
+        #expect((report.firstImageSeconds ?? 9) < 0.4)
+    }
+
+    @Test("Little is lost with the fastest node, and soon made up for")
+    func fastestDies() {
+        var scenario = SimulationScenario()
+        scenario.speeds = .list([1, 1, 2, 2, 4, 6])
+        scenario.frame = JobDescription(width: 640, height: 360, samplesPerPixel: 256)
+        scenario.idealSeconds = 20
+        scenario.originator = 2
+        scenario.faults = [ScheduledFault(time: .seconds(12), fault: .crash(node: 5, after: nil))]
+        var simulation = Simulation(scenario.configuration(seed: 8))
+        let report = simulation.run()
+        #expect(report.isGood, Self.explain(report))
+        // Of the time that the event left at best.
+        #expect((report.makespanOverIdeal ?? 9) < 1.08)
+    }
+
     @Test("A frame whose originator dies is finished and kept by the others")
     func originatorDies() {
         var configuration = SimulationConfiguration(

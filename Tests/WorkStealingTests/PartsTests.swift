@@ -332,6 +332,17 @@ private func space() throws -> WorkSpace {
                 == participant(2))
     }
 
+    @Test("Data that takes long gets twice the time after each failure, within bounds")
+    func dataPatience() {
+        let configuration = FrameConfiguration()
+        var root = RootState(members: [participant(1)], at: .zero)
+        let patience = (0...7).map { failures in
+            root.abandonedInRow = failures
+            return root.dataPatience(configuration).seconds / configuration.dataTimeout.seconds
+        }
+        #expect(patience == [1, 2, 4, 8, 16, 32, 32, 32])
+    }
+
     @Test("Lifelines are the neighbours at powers of two, and are asked last")
     func lifelines() {
         let all = (0..<100).map { participant(UInt64($0)) }

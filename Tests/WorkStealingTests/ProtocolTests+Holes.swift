@@ -8,16 +8,20 @@ import Testing
 
 extension ProtocolTests {
     /// A root with two members that have answered its first round.
-    private func rootWithMembers(at now: inout Instant) throws -> FrameParticipant {
-        var machine = try root()
+    private func rootWithMembers(
+        at now: inout Instant, sharing: Bool = false, speed: Double = 100
+    ) throws -> FrameParticipant {
+        var configuration = FrameConfiguration()
+        configuration.sharesWithNewcomers = sharing
+        var machine = try root(configuration: configuration)
         for member in [other, third] {
             machine.receive(
-                .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: 100)),
+                .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: speed)),
                 from: member, at: now)
         }
         now = machine.nextDeadline
         machine.tick(at: now)
-        _ = drain(&machine)
+        if !sharing { _ = drain(&machine) }
         return machine
     }
 
@@ -99,6 +103,41 @@ extension ProtocolTests {
         _ = directives(of: &machine, until: .zero + .milliseconds(200), now: &now)
         #expect(machine.isRoot)
         #expect(machine.participants == [other, third])
+    }
+
+    @Test("Newcomers get their part of the work, and of the first pass, with their first start")
+    func newcomers() throws {
+        var now = Instant.zero
+        var machine = try rootWithMembers(at: &now, sharing: true)
+        let before = machine.workSpace.count
+        var parts: [ParticipantID: IntervalSet] = [:]
+        var started: Set<ParticipantID> = []
+        for directive in drain(&machine) {
+            switch directive {
+            case .send(.start, let receiver): started.insert(receiver)
+            case .send(.stealGrant(let grant), let receiver):
+                #expect(started.contains(receiver), "before it is listed")
+                #expect(grant.request == 0)
+                parts[receiver] = grant.units
+            default: break
+            }
+        }
+        #expect(Set(parts.keys) == [other, third])
+        let firstPass = IntervalSet(machine.workSpace.units(ofPass: 0))
+        for units in parts.values {
+            // All three are equally fast.
+            #expect(!units.isDisjoint(with: firstPass))
+            let share = Double(units.count) / Double(before)
+            #expect(abs(share - 1.0 / 3) < 0.15, "\(share)")
+        }
+        #expect(!machine.heldUnits.isDisjoint(with: firstPass))
+        // Who is not known to render anything is given nothing unasked.
+        var idle = try rootWithMembers(at: &now, sharing: true, speed: 0)
+        let unasked = drain(&idle)
+        let isGiven = unasked.contains { directive in
+            if case .send(.stealGrant, _) = directive { true } else { false }
+        }
+        #expect(!isGiven)
     }
 
     @Test("Only participants that can render are given work")

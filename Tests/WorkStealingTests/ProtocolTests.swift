@@ -18,10 +18,12 @@ import Testing
         return try #require(WorkSpace(grid: grid, samplesPerPixel: 2))
     }
 
-    func root() throws -> FrameParticipant {
+    func root(
+        configuration: FrameConfiguration = FrameConfiguration()
+    ) throws -> FrameParticipant {
         var machine = FrameParticipant(
             originating: frame, workSpace: try space(), identity: originator,
-            configuration: FrameConfiguration(), seed: 1, at: .zero)
+            configuration: configuration, seed: 1, at: .zero)
         machine.setSpeed(samplesPerSecond: 100)
         return machine
     }
