@@ -1,11 +1,13 @@
-# make demo   installs what is missing, builds, renders a scene on a mesh of three nodes
-# make test   installs what is missing, builds, runs every test
+# make demo      installs what is missing, builds, renders a scene on a mesh of three nodes
+# make test      installs what is missing, builds, runs every test
+# make lint      checks the formatting and the rules that a compiler does not
+# make build     leaves the program at .build/release/meshd
 # make lab-soak FRAMES=100 SEED=1
-#             as many frames on five hosts while nodes are killed and frozen and the network falls
-#             apart, all from the seed
-# make lint   checks the formatting and the rules that a compiler does not
-# make build  leaves the program at .build/release/meshd
-# make model  checks the models of the protocols (docs/model); model-mutations, that they can fail
+#                as many frames on five hosts while nodes are killed and frozen and the network
+#                falls apart, all from the seed; as root
+# make soak SEEDS=1..1000 NODES=32
+#                as many simulated meshes under wild faults
+# make model     checks the models of the protocols (docs/model); model-mutations, that they can fail
 
 SHELL := /bin/bash
 CONFIGURATION := release
@@ -17,7 +19,7 @@ SOURCES := Package.swift Sources Tests
 PROGRAM_TESTS := LabTests|CommandLineTests
 RUN_TESTS := timeout --foreground 1500 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-.PHONY: all build setup demo test lab-soak lint format proto bench model model-mutations install \
+.PHONY: all build setup demo test lab-soak soak lint format proto bench model model-mutations install \
 	clean
 
 all: build
@@ -45,6 +47,11 @@ lab-soak: setup
 	MESHD_PROGRAM=$(CURDIR)/.build/$(CONFIGURATION)/meshd MESHD_LOG=$${MESHD_LOG:-info} \
 		MESHD_SOAK_FRAMES=$(FRAMES) MESHD_SOAK_SEED=$(SEED) \
 		swift test $(SWIFT_FLAGS) --skip-build --no-parallel --filter '^LabTests\.SoakTests'
+
+SEEDS ?= 1..1000
+NODES ?= 32
+soak: build
+	.build/$(CONFIGURATION)/meshd sim --seeds $(SEEDS) --nodes $(NODES) --faults wild
 
 lint:
 	swift format lint --strict --recursive $(SOURCES)
