@@ -38,6 +38,10 @@ sys.stdout.reconfigure(line_buffering=True)
 
 PORT = 7700
 
+OVERFLOW = """The kernel's table of neighbours, which all namespaces share, was full, so that packets
+were lost: the figures count for nothing. Run fewer labs at once (N nodes take N × N places of
+net.ipv4.neigh.default.gc_thresh3)."""
+
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={0}/bus</listen><auth>EXTERNAL</auth>
@@ -257,6 +261,14 @@ class Lab:
         return len(failures), victims, sum(event[2] == "suspected" for event in events)
 
 
+def neighbours_refused():
+    """How often the kernel had no room for a neighbour's hardware address, since it started."""
+    with open("/proc/net/stat/arp_cache") as file:
+        title, *processors = file.read().split("\n")
+    column = title.split().index("table_fulls")
+    return sum(int(line.split()[column], 16) for line in processors if line)
+
+
 def spread(values):
     values = sorted(values)
     return f"{statistics.median(values):.2f} ({values[0]:.2f}–{values[-1]:.2f})"
@@ -281,8 +293,8 @@ def detect(lab, runs):
         cut.append(lab.await_absence(victim))
         victim.cable("up")
         lab.await_whole()
-    row(lab.kind.label, len(lab.hosts), runs,
-        *(spread([times[end] for times in case]) for case in (killed, cut) for end in (0, 1)))
+    return runs, *(spread([times[end] for times in case])
+                   for case in (killed, cut) for end in (0, 1))
 
 
 def loss(lab, percent, seconds):
@@ -292,8 +304,8 @@ def loss(lab, percent, seconds):
     lab.watch(seconds)
     sent = [(host.traffic()[2] - old[2]) / seconds for host, old in zip(lab.hosts, before)]
     failures, victims, suspicions = lab.false_failures(begin)
-    row(lab.kind.label, len(lab.hosts), f"{percent} % for {seconds:g} s", failures,
-        ", ".join(victims) or "–", suspicions, f"{statistics.median(sent):.0f}")
+    return (f"{percent} % for {seconds:g} s", failures, ", ".join(victims) or "–", suspicions,
+            f"{statistics.median(sent):.0f}")
 
 
 def stop(lab, pause, during):
@@ -306,8 +318,7 @@ def stop(lab, pause, during):
         lab.watch(8.3)
         stops += 1
     failures, victims, suspicions = lab.false_failures(begin)
-    row(lab.kind.label, len(lab.hosts), f"{stops} × {pause:g} s", failures,
-        ", ".join(victims) or "–", suspicions)
+    return f"{stops} × {pause:g} s", failures, ", ".join(victims) or "–", suspicions
 
 
 def idle(lab, seconds):
@@ -317,10 +328,10 @@ def idle(lab, seconds):
     lab.watch(seconds)
     after, duration = [host.traffic() for host in lab.hosts], time.monotonic() - start
     rates = [[(new - old) / duration for new, old in zip(*pair)] for pair in zip(after, before)]
-    row(lab.kind.label, len(lab.hosts), f"{seconds:g}",
-        *(f"{statistics.median(node[what] for node in rates):.0f} "
-          f"({max(node[what] for node in rates):.0f})" for what in (2, 0)),
-        f"{statistics.median(node[3] for node in rates):.1f}")
+    return (f"{seconds:g}",
+            *(f"{statistics.median(node[what] for node in rates):.0f} "
+              f"({max(node[what] for node in rates):.0f})" for what in (2, 0)),
+            f"{statistics.median(node[3] for node in rates):.1f}")
 
 
 TESTS = {
@@ -368,8 +379,12 @@ def main():
     row(*("---" for _ in titles))
     for count in map(int, figures["N"].split(",")):
         for kind in kinds:
+            refused = neighbours_refused()
             with contextlib.ExitStack() as stack:
-                measure(Lab(kind, count, stack), *rest)
+                cells = measure(Lab(kind, count, stack), *rest)
+            if neighbours_refused() > refused:
+                sys.exit(OVERFLOW)
+            row(kind.label, count, *cells)
 
 
 if __name__ == "__main__":
