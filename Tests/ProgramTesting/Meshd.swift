@@ -47,10 +47,11 @@ public struct Statistics: Decodable, Sendable {
     public var height: Int
     public var samplesPerPixel: Int
     public var nodes: [Node]
-    public var unitsLost: Int
-    public var unitsRenderedAgain: Int
-    public var rounds: Int
-    public var makespanOverIdeal: Double
+    /// Nil of a frame that was fetched, like the next three.
+    public var unitsLost: Int?
+    public var unitsRenderedAgain: Int?
+    public var rounds: Int?
+    public var makespanOverIdeal: Double?
     public var peakMemoryBytes: Int
 
     /// Reads a file of `--stats`.

@@ -100,7 +100,6 @@ final class FrameFollower {
         guard let continuation else { return }
         close()
         let nodes = [runtime.ownContribution(to: frame, since: begin)].compactMap(\.self)
-        let participant = runtime.node.participant(of: frame)?.statistics
         let begin = self.begin
         let wall = (EventLoop.now - begin).seconds
         // The hash of a large film takes longer than the loop may be busy.
@@ -109,13 +108,13 @@ final class FrameFollower {
                 .finished(
                     film,
                     RenderStatistics(
-                        wallSeconds: wall, firstPictureSeconds: wall,
+                        wallSeconds: wall, firstPictureSeconds: nil,
                         complete: film.isComplete, filmHash: film.hash,
                         width: film.workSpace.grid.width, height: film.workSpace.grid.height,
                         samplesPerPixel: film.workSpace.samplesPerPixel,
                         nonFiniteSamples: Int(film.nonFiniteSamples), nodes: nodes,
-                        unitsLost: 0, unitsRenderedAgain: participant?.unitsDuplicated ?? 0,
-                        rounds: 0, roundsAbandoned: 0, makespanOverIdeal: 1,
+                        unitsLost: nil, unitsRenderedAgain: nil, rounds: nil,
+                        roundsAbandoned: nil, makespanOverIdeal: nil,
                         peakMemoryBytes: ProcessMemory.peakBytes)))
             continuation.finish()
         }

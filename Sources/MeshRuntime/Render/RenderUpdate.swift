@@ -45,7 +45,8 @@ public struct NodeContribution: Sendable, Codable, Equatable {
     public var peakMemoryBytes: Int
 }
 
-/// The figures of a finished frame, as `--stats` writes them.
+/// The figures of a finished frame, as `--stats` writes them. What is nil is not known, because the
+/// frame was fetched from a mesh that somebody else had asked for it, and is left out.
 public struct RenderStatistics: Sendable, Codable {
     public var wallSeconds: Double
     /// From the request to the first picture, seconds.
@@ -59,13 +60,13 @@ public struct RenderStatistics: Sendable, Codable {
     public var nonFiniteSamples: Int
     public var nodes: [NodeContribution]
     /// Units that were lost with a node, and units rendered more than once.
-    public var unitsLost: Int
-    public var unitsRenderedAgain: Int
-    public var rounds: Int
-    public var roundsAbandoned: Int
+    public var unitsLost: Int?
+    public var unitsRenderedAgain: Int?
+    public var rounds: Int?
+    public var roundsAbandoned: Int?
     /// The time the frame took over the time in which the nodes, each from when it was ready
     /// until it was last heard, could have done all of its samples at their measured speeds.
-    public var makespanOverIdeal: Double
+    public var makespanOverIdeal: Double?
     public var peakMemoryBytes: Int
 }
 
