@@ -114,7 +114,7 @@ extension FrameParticipant {
         }
         // The newcomer is told at once, and gets work; the others learn at the next round. Of a
         // complete frame there may be no next.
-        sendStart(to: [sender])
+        sendStart(to: [sender], isWhole: true)
         if isNew, round != nil, let position = root.position(of: sender) {
             share(with: [root[position]], at: now)
         }

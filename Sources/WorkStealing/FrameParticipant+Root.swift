@@ -123,12 +123,32 @@ extension FrameParticipant {
         if root.members.count == 1 { endReports(at: now) }
     }
 
-    /// Sends the start of the round in progress, or of the last one.
-    mutating func sendStart(to receivers: [ParticipantID]) {
-        guard let root, let round else { return }
-        let start = RoundStart(
-            round: round, participants: root.members.map(\.id), ledger: ledger)
-        for receiver in receivers { send(.start(start), to: receiver) }
+    /// Sends the start of the round in progress, or of the last one: what is new since the
+    /// receiver's last report, or all of it.
+    mutating func sendStart(to receivers: [ParticipantID], isWhole: Bool = false) {
+        guard let round, root != nil else { return }
+        let list = root?.members.map(\.id) ?? []
+        let committed = ledger
+        root?.history.note(participants: list, ledger: committed)
+        for receiver in receivers {
+            var report: RoundReport?
+            if !isWhole, let position = root?.position(of: receiver) {
+                report = root?[position].report
+            }
+            guard
+                let participants = root?.history.participants(
+                    knowing: report?.participantsHash ?? 0),
+                let ledger = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
+            else { return }
+            let start = RoundStart(round: round, participants: participants, ledger: ledger)
+            send(.start(start), to: receiver)
+        }
+    }
+
+    mutating func receiveUnknown(_ round: RoundID, from sender: ParticipantID, at now: Instant) {
+        learn(round.term, at: now)
+        guard root != nil, round.term == term else { return ignore() }
+        sendStart(to: [sender], isWhole: true)
     }
 
     // MARK: Step 2: reports

@@ -94,6 +94,8 @@ struct RootState: Sendable {
     var contributors: [ParticipantID] = []
     var plansRepeatAt: Instant?
     var farewells = 0
+    /// What starts have said.
+    var history = StartHistory()
     /// Late units given to helpers; looked up, never iterated but to be emptied.
     var helped: [Int: Helped] = [:]
     /// What the reports say of late units; nil when one has changed.
