@@ -265,6 +265,14 @@ nonisolated struct ProtoEnvelope: Sendable {
     set {content = .startUnknown(newValue)}
   }
 
+  var firstPassDone: ProtoTerm {
+    get {
+      if case .firstPassDone(let v)? = content {return v}
+      return ProtoTerm()
+    }
+    set {content = .firstPassDone(newValue)}
+  }
+
   var report: ProtoReport {
     get {
       if case .report(let v)? = content {return v}
@@ -371,6 +379,7 @@ nonisolated struct ProtoEnvelope: Sendable {
     case admissionRequest(ProtoAdmission)
     case start(ProtoStart)
     case startUnknown(ProtoRound)
+    case firstPassDone(ProtoTerm)
     case report(ProtoReport)
     case plan(ProtoPlan)
     case contributionFailed(ProtoFailure)
@@ -1168,7 +1177,7 @@ nonisolated extension ProtoUnits: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Envelope"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0\u{3}start_unknown\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0\u{3}start_unknown\0\u{3}first_pass_done\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1419,6 +1428,19 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.content = .startUnknown(v)
         }
       }()
+      case 25: try {
+        var v: ProtoTerm?
+        var hadOneofValue = false
+        if let current = self.content {
+          hadOneofValue = true
+          if case .firstPassDone(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.content = .firstPassDone(v)
+        }
+      }()
       default: break
       }
     }
@@ -1508,6 +1530,10 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .startUnknown?: try {
       guard case .startUnknown(let v)? = self.content else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+    }()
+    case .firstPassDone?: try {
+      guard case .firstPassDone(let v)? = self.content else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     }()
     case nil: break
     }

@@ -19,6 +19,8 @@ public enum FrameMessage: Hashable, Sendable {
     case contributionFailed(RoundFailure)
     /// To the root: nothing left to render here, and no one to steal from.
     case exhausted(Exhausted)
+    /// To the root: the sender's part of the first pass is rendered.
+    case firstPassDone(Term)
 
     // Stealing (docs/PROTOCOL.md §4).
     case stealRequest(StealRequest)

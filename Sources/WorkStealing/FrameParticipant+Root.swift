@@ -95,7 +95,7 @@ extension FrameParticipant {
         root.number += 1
         let round = RoundID(term: term, number: root.number)
         let newcomers =
-            self.round == nil ? root.others.filter { !participants.contains($0.id) } : []
+            self.round == nil ? self.newcomers(root) : []
         self.round = round
         participants = root.members.map(\.id)
         for position in root.members.indices {
@@ -121,6 +121,13 @@ extension FrameParticipant {
         sendStart(to: root.others.map(\.id))
         share(with: newcomers, at: now)
         if root.members.count == 1 { endReports(at: now) }
+    }
+
+    /// The members that the last start did not list.
+    private func newcomers(_ root: RootState) -> [Newcomer] {
+        let known = Set(participants)
+        return root.others.filter { !known.contains($0.id) }
+            .map { Newcomer(id: $0.id, samplesPerSecond: $0.samplesPerSecond) }
     }
 
     /// Sends the start of the round in progress, or of the last one: what is new since the
@@ -170,6 +177,7 @@ extension FrameParticipant {
         root?[position].report = report
         root?.lateBook = nil
         root?[position].samplesPerSecond = report.samplesPerSecond
+        noteFirstPass(report.claims, of: sender, speed: report.samplesPerSecond, at: now)
         root?[position].aging.observe(report.claims, age: configuration.lateAge, at: now)
         let uncommitted = report.seals.reduce(0) { $0 + $1.coverage.subtracting(ledger).count }
         root?[position].exhausted = report.claims.isEmpty ? uncommitted : nil

@@ -19,6 +19,7 @@ extension FrameParticipant {
         case .plan(let plan): receive(plan, from: sender, at: now)
         case .contributionFailed(let failure): receive(failure, from: sender, at: now)
         case .exhausted(let exhausted): receive(exhausted, from: sender, at: now)
+        case .firstPassDone(let term): receiveFirstPassDone(term, from: sender, at: now)
         case .stealRequest(let request): receive(request, from: sender, at: now)
         case .stealGrant(let grant): receive(grant, from: sender, at: now)
         case .stealRefusal(let refusal): receive(refusal, from: sender, at: now)

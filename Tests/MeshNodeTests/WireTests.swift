@@ -27,6 +27,7 @@ struct WireTests {
                 participants: ParticipantsUpdate(hash: 5, isWhole: false, removed: [a], added: [b]),
                 ledger: LedgerUpdate(hash: 6, isWhole: false, added: units))),
         .startUnknown(round),
+        .firstPassDone(term),
         .report(
             RoundReport(
                 round: round,
