@@ -192,6 +192,7 @@ extension FrameParticipant {
 
     private func isPlausible(_ report: RoundReport) -> Bool {
         guard isValid(report.claims), isValid(speed: report.samplesPerSecond),
+            isValid(speed: report.bytesPerSecond),
             report.seals.count <= configuration.sealsMax, report.filmUnits >= 0,
             report.filmUnits <= workSpace.count
         else { return false }
