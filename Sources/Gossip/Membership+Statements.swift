@@ -285,7 +285,8 @@ extension Membership {
             }
         }
         if chosen.count == count { return chosen }
-        var all = table.members.filter { $0.participant != participant && accepts($0) }
+        let own = participant
+        var all: [Member] = table.members.filter { $0.participant != own && accepts($0) }
         random.shuffle(&all)
         return Array(all.prefix(count))
     }
