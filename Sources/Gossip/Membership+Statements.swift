@@ -233,7 +233,9 @@ extension Membership {
     ) {
         let spread = Logarithm.binary(table.presentCount + 1)
         let statusLimit = Int((configuration.statusRetransmissions * spread).rounded(.up))
-        let profileLimit = Int((configuration.metadataRetransmissions * spread).rounded(.up))
+        let profileLimit = min(
+            Int((configuration.metadataRetransmissions * spread).rounded(.up)),
+            configuration.metadataTransmissionsMax)
         let mentioned = updates.map(\.participant.node)
         var room = room
         var selected: [MemberUpdate] = []
