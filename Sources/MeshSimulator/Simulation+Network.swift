@@ -175,9 +175,11 @@ extension MeshMessage {
         switch self {
         case .jobOffer(_, let job): size += 24 + job.payload.count
         case .frame(_, .start(let start)):
-            size += name * start.participants.count + 4 * start.ledger.ranges.count
+            let list = start.participants
+            size += 16 + name * (list.added.count + list.removed.count)
+            size += 4 * start.ledger.added.ranges.count
         case .frame(_, .report(let report)):
-            size += 2 * name + 4 * report.claims.ranges.count
+            size += 16 + 2 * name + 4 * report.claims.ranges.count
             for seal in report.seals { size += 4 + 4 * seal.coverage.ranges.count }
         case .frame(_, .plan(let plan)):
             size += name * (2 + plan.children.count) + 2 * plan.seals.count
