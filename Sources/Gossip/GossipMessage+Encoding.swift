@@ -36,9 +36,6 @@ extension GossipMessage {
         return writer.bytes
     }
 
-    /// The number of bytes that `encode()` gives.
-    var encodedSize: Int { encode().count }
-
     /// Reads a datagram. Any bytes are safe.
     /// - Throws: ``MalformedBytes`` for another version and for values out of bounds.
     public init(decoding bytes: [UInt8]) throws(MalformedBytes) {
@@ -184,13 +181,6 @@ extension MemberUpdate {
 
     /// The next value of an incarnation or a metadata version; the last one stays.
     static func counter(after value: UInt32) -> UInt32 { min(value, counterMax - 1) + 1 }
-
-    /// The number of bytes of the statement as a record.
-    var encodedSize: Int {
-        var writer = ByteWriter()
-        write(to: &writer)
-        return writer.bytes.count + 3
-    }
 
     /// Flags: status in bits 0 and 1, bit 2 says that a profile follows.
     func write(to writer: inout ByteWriter) {

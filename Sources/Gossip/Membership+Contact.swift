@@ -3,15 +3,23 @@
 
 public import MeshCore
 
+/// An address at which somebody may be, found by discovery or named by a user.
+struct Seed: Hashable, Sendable {
+    let address: NodeAddress
+    /// The present member that was found to have it last.
+    var node: NodeID?
+}
+
 extension Membership {
     /// Asks these addresses to take this node in, now and again until their nodes are members.
     /// One that answers is enough. At most `seedsMax` addresses are kept, the newest.
     public mutating func join(_ addresses: [NodeAddress], at instant: Instant) {
         tick(at: instant)
         for address in addresses where !address.isUnspecified {
-            seeds.removeAll { $0 == address }
-            seeds.append(address)
-            if !isCurrent(address) { contact(address) }
+            seeds.removeAll { $0.address == address }
+            let seed = Seed(address: address, node: holder(of: Seed(address: address)))
+            seeds.append(seed)
+            if seed.node == nil { contact(address) }
         }
         if seeds.count > configuration.seedsMax {
             seeds.removeFirst(seeds.count - configuration.seedsMax)
@@ -61,9 +69,14 @@ extension Membership {
 
     // MARK: Contact
 
-    /// Whether a present member, or this node, has the address.
-    private func isCurrent(_ address: NodeAddress) -> Bool {
-        table.members.contains { $0.address == address && $0.status.isPresent }
+    /// The present member, this node included, that has a seed's address: most often the one that
+    /// had it last; otherwise all are looked at.
+    private func holder(of seed: Seed) -> NodeID? {
+        func hasIt(_ member: Member) -> Bool {
+            member.address == seed.address && member.status.isPresent
+        }
+        if let node = seed.node, let member = table.member(node), hasIt(member) { return node }
+        return table.members.first(where: hasIt)?.participant.node
     }
 
     private mutating func contact(_ address: NodeAddress) {
@@ -76,8 +89,10 @@ extension Membership {
         nextContact =
             now + (isAlone ? configuration.lonelyContactInterval : configuration.contactInterval)
         guard !isLeaving else { return }
-        let absent = seeds.filter { !isCurrent($0) }
-        let dead = table.members.filter { $0.status == .dead }.map(\.address)
+        for index in seeds.indices { seeds[index].node = holder(of: seeds[index]) }
+        let absent = seeds.filter { $0.node == nil }.map(\.address)
+        let dead = departed.compactMap { table.member($0.participant.node) }
+            .filter { $0.status == .dead }.map(\.address)
         if isAlone {
             for seed in absent.prefix(8) { contact(seed) }
         }

@@ -233,7 +233,9 @@ extension Membership {
     ) {
         let spread = Logarithm.binary(table.presentCount + 1)
         let statusLimit = Int((configuration.statusRetransmissions * spread).rounded(.up))
-        let profileLimit = Int((configuration.metadataRetransmissions * spread).rounded(.up))
+        let profileLimit = min(
+            Int((configuration.metadataRetransmissions * spread).rounded(.up)),
+            configuration.metadataTransmissionsMax)
         let mentioned = updates.map(\.participant.node)
         var room = room
         var selected: [MemberUpdate] = []
@@ -285,7 +287,8 @@ extension Membership {
             }
         }
         if chosen.count == count { return chosen }
-        var all = table.members.filter { $0.participant != participant && accepts($0) }
+        let own = participant
+        var all: [Member] = table.members.filter { $0.participant != own && accepts($0) }
         random.shuffle(&all)
         return Array(all.prefix(count))
     }

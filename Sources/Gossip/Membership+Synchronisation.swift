@@ -98,7 +98,7 @@ extension Membership {
     ) {
         guard !isLeaving else { return }
         var index = request.after.map { table.insertionIndex(of: $0) } ?? 0
-        if let after = request.after, index < table.count, table[index].participant.node == after {
+        if let after = request.after, index < table.count, table.node(at: index) == after {
             index += 1
         }
         // Leave room for what is said of the receiver and a little news.
@@ -106,7 +106,7 @@ extension Membership {
         var records: [MemberUpdate] = []
         var next: NodeID?
         while index < table.count {
-            let node = table[index].participant.node
+            let node = table.node(at: index)
             index += 1
             guard request.buckets >> UInt64(MemberTable.bucket(of: node)) & 1 == 1,
                 let record = statement(of: node, withProfile: true)

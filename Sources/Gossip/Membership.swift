@@ -26,7 +26,7 @@ public struct Membership: Sendable {
     var probes: [Probe] = []
     var relays: [Relay] = []
     var pull: ActivePull?
-    var seeds: [NodeAddress] = []
+    var seeds: [Seed] = []
     /// Departed members in the order in which they are forgotten.
     var departed: [(participant: ParticipantID, until: Instant)] = []
     var pendingMetadata: [UInt8]?
@@ -52,9 +52,12 @@ public struct Membership: Sendable {
     ///   - address: where others reach this node; with an unspecified host (0.0.0.0) it is learned
     ///     from the first answer.
     ///   - metadata: at most ``GossipMessage/metadataSizeMax`` bytes.
+    ///   - known: members from the beginning, of whom no directive tells; those beyond `membersMax`
+    ///     are left out.
     ///   - seed: of all random choices.
     public init(
         participant: ParticipantID, address: NodeAddress, metadata: [UInt8] = [],
+        knowing known: KnownMembers = KnownMembers(),
         configuration: GossipConfiguration = GossipConfiguration(), seed: UInt64, at now: Instant
     ) {
         precondition(metadata.count <= GossipMessage.metadataSizeMax)
@@ -72,13 +75,14 @@ public struct Membership: Sendable {
         nextMetadata = now
         nextIntroduction = now
         nextConflictReport = now
-        table.store(Member(participant: participant, address: address, metadata: metadata))
+        let own = Member(participant: participant, address: address, metadata: metadata)
+        table = known.table(with: own, max: configuration.membersMax)
     }
 
     // MARK: What is known
 
     /// All members known, this node included, departed ones too, sorted by node id.
-    public var members: [Member] { table.members }
+    public var members: [Member] { Array(table.members) }
 
     /// The number of members that are alive or suspect, this node included; constant time.
     public var presentCount: Int { table.presentCount }
@@ -141,8 +145,9 @@ public struct Membership: Sendable {
     /// A stopped process does not cause it, so that it shortens a suspicion to about a second.
     public mutating func noteRefusal(of address: NodeAddress, at instant: Instant) {
         advance(to: instant)
-        let refused = table.members.filter {
-            $0.address == address && $0.status.isPresent && $0.participant != participant
+        let own = participant
+        let refused: [Member] = table.members.filter {
+            $0.address == address && $0.status.isPresent && $0.participant != own
         }
         guard let member = refused.first, refused.count == 1, !isLeaving else { return }
         statistics.refusals += 1
@@ -206,7 +211,7 @@ public struct Membership: Sendable {
         precondition(broadcasts.entries.count <= configuration.broadcastsMax)
         precondition(relays.count <= configuration.relaysMax)
         precondition(order.order.count <= 2 * configuration.membersMax)
-        let absent = table.members.filter {
+        let absent: [Member] = table.members.filter {
             !$0.status.isPresent && $0.participant != participant
         }
         precondition(departed.map(\.participant).sorted() == absent.map(\.participant))

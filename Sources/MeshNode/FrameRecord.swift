@@ -36,6 +36,9 @@ struct FrameRecord: Sendable {
     var finishTag = 0
     /// Units that devices of this node render now.
     var unitsInProgress = 0
+    /// When members hear from this node what it knows of the frame and not enough of them announce;
+    /// the distant future if there is nothing of that kind.
+    var speaksAt = Instant.distantFuture
     /// Takes part, and something is left to render.
     var isWorking = false
     /// The speed last given to the participant.
@@ -45,6 +48,7 @@ struct FrameRecord: Sendable {
     struct Announcer: Hashable, Sendable {
         var hasScene: Bool
         var isComplete: Bool
+        var term: Term?
     }
 
     init(frame: FrameID, stage: FrameStatus.Stage) {
@@ -70,6 +74,19 @@ struct FrameRecord: Sendable {
         if announcer?.isComplete == true { announcersWithFilm += 1 }
     }
 
+    /// Whether others announce all that `own` says beyond `old`, each fact `enough` of them.
+    func isCommonKnowledge(_ own: AnnouncedFrame, beyond old: AnnouncedFrame?, enough: Int) -> Bool {
+        if old == nil, announcers.count < enough { return false }
+        if own.hasScene, old?.hasScene != true, announcersWithScene < enough { return false }
+        if own.isComplete, old?.isComplete != true, announcersWithFilm < enough { return false }
+        guard let term = own.term, old?.term.map({ $0 < term }) ?? true else { return true }
+        var count = 0
+        for announcer in announcers.values where announcer.term.map({ $0 >= term }) ?? false {
+            count += 1
+        }
+        return count >= enough
+    }
+
     func checkInvariants() {
         precondition(announcers.values.count(where: \.hasScene) == announcersWithScene)
         precondition(announcers.values.count(where: \.isComplete) == announcersWithFilm)
@@ -79,35 +96,5 @@ struct FrameRecord: Sendable {
     /// The announcers for which `condition` holds, by id.
     func sortedAnnouncers(where condition: (Announcer) -> Bool) -> [ParticipantID] {
         announcers.filter { condition($0.value) }.keys.sorted()
-    }
-}
-
-/// The frames that are over, so that nobody's late word brings them back.
-struct Tombstones: Sendable {
-    struct Entry: Hashable, Sendable {
-        var frame: FrameID
-        var end: FrameEnd
-        var since: Instant
-    }
-    /// Oldest first.
-    private(set) var entries: [Entry] = []
-    private var ends: [FrameID: FrameEnd] = [:]
-    private let countMax: Int
-
-    init(countMax: Int) { self.countMax = countMax }
-
-    subscript(frame: FrameID) -> FrameEnd? { ends[frame] }
-
-    mutating func add(_ frame: FrameID, _ end: FrameEnd, at now: Instant) {
-        guard ends.updateValue(end, forKey: frame) == nil else { return }
-        entries.append(Entry(frame: frame, end: end, since: now))
-        if entries.count > countMax { ends.removeValue(forKey: entries.removeFirst().frame) }
-    }
-
-    /// Forgets what is older than `retention`.
-    mutating func expire(_ retention: Duration, at now: Instant) {
-        while let first = entries.first, first.since + retention <= now {
-            ends.removeValue(forKey: entries.removeFirst().frame)
-        }
     }
 }

@@ -1,6 +1,12 @@
 // What this node announces: composed from its state, compared with what the members were told
-// last, and published when the difference matters, at most five times a second, and figures more
-// seldom the larger the mesh.
+// last, and published when the difference matters.
+//
+// All nodes of a frame come to know the same things about it, and a change that each of them
+// announced would cost every member's traffic in proportion to the mesh. So a node leaves out what
+// enough others announce; who would speak first waits for a random time, in which it mostly hears
+// that others did (as receivers of a multicast suppress each other's repair requests: Floyd,
+// Jacobson, Liu, McCanne, Zhang, SRM, 1997). Figures go so seldom that all nodes together fill the
+// same share of the traffic at any size of the mesh.
 
 import Gossip
 import MeshCore
@@ -17,36 +23,42 @@ extension MeshNode {
     mutating func announceWhenDue(force: Bool = false) {
         guard announcementDeadline <= now || force, !isLeaving else { return }
         announcementDeadline = .distantFuture
+        let hasNews = findNews()
         var current = announcement()
         let figuresDue = announcedAt + figureInterval
         let turn = max(announcedAt + configuration.announcementTurn, figuresDue)
-        let isTurn = turn <= now
         let differs = figuresDiffer(current)
         guard
-            hasNews(current) || (differs && figuresDue <= now) || (isTurn && current != announced)
-                || force
+            hasNews || force || !keepsFrames(of: announced, current)
+                || (differs && figuresDue <= now) || (current != announced && turn <= now)
         else {
             // Figures wait in a large mesh, and small changes, and the turn of frames that found
             // no room, everywhere.
-            if current != announced { announcementDeadline = differs ? figuresDue : turn }
-            expireAnnouncedTombstones()
+            announcementDeadline = nextWord
+            if current != announced {
+                announcementDeadline = min(announcementDeadline, differs ? figuresDue : turn)
+            }
             return
         }
         let whole = current
         current.frames = rotated(current.frames)
         let (bytes, count) = current.encoded(limit: GossipMessage.metadataSizeMax)
-        if count < current.frames.count {
-            announcementTurn += max(count - urgentFrames(current.frames), 1)
-            announcementDeadline = now + configuration.announcementTurn
-        }
         announced = whole
         announcedAt = now
+        for index in records.indices where records[index].speaksAt <= now {
+            records[index].speaksAt = .distantFuture
+        }
+        announcementDeadline = nextWord
+        if count < current.frames.count {
+            announcementTurn += max(count - urgentFrames(current.frames), 1)
+            announcementDeadline = min(announcementDeadline, now + configuration.announcementTurn)
+        }
         membership.updateMetadata(bytes, at: now)
         performMembership()
-        expireAnnouncedTombstones()
     }
 
-    /// The announcement as it should be now: fresh ends first, then frames by id.
+    /// The announcement as it should be now: fresh ends first, then frames by id. What was said of
+    /// a frame before is not taken back while it is true.
     private func announcement() -> Announcement {
         var result = announced
         result.samplesPerSecond = samplesPerSecond
@@ -54,23 +66,90 @@ extension MeshNode {
         result.remainingSamples = 0
         result.frames = []
         for entry in tombstones.entries.reversed() where isAnnounced(entry) {
+            guard entry.speaksAt <= now else { continue }
             var frame = AnnouncedFrame(frame: entry.frame)
             frame.end = entry.end
             result.frames.append(frame)
         }
         for record in records where record.job != nil {
-            var frame = AnnouncedFrame(frame: record.frame)
-            frame.term = record.term
-            if let participant = record.participant {
-                frame.term = [record.term, participant.term].compactMap(\.self).max()
-                frame.hasScene = true
-                frame.isComplete = participant.isComplete
-                frame.remainingSamples = Int(participant.remainingSamples)
-            }
+            let frame = saying(of: record)
             result.remainingSamples += frame.remainingSamples
-            result.frames.append(frame)
+            if record.speaksAt <= now || lastSaying(of: record.frame) != nil {
+                result.frames.append(frame)
+            }
         }
         return result
+    }
+
+    /// All that this node knows of a frame.
+    private func saying(of record: FrameRecord) -> AnnouncedFrame {
+        var frame = AnnouncedFrame(frame: record.frame)
+        frame.term = record.term
+        if let participant = record.participant {
+            frame.term = [record.term, participant.term].compactMap(\.self).max()
+            frame.hasScene = true
+            frame.isComplete = participant.isComplete
+            frame.remainingSamples = Int(participant.remainingSamples)
+        }
+        return frame
+    }
+
+    private func lastSaying(of frame: FrameID) -> AnnouncedFrame? {
+        announced.frames.first { $0.frame == frame && $0.end == nil }
+    }
+
+    // MARK: News
+
+    /// Decides for each frame whether members have to hear of it from this node.
+    /// - Returns: whether any of it is due.
+    private mutating func findNews() -> Bool {
+        var isDue = false
+        for index in records.indices where records[index].job != nil {
+            let record = records[index]
+            let own = saying(of: record)
+            let old = lastSaying(of: record.frame)
+            // Everybody asks these two.
+            let isAsked = record.frame.originator == identity || own.term?.root == identity
+            let isKnown = record.isCommonKnowledge(
+                own, beyond: old, enough: isAsked ? .max : configuration.announcersEnough)
+            if isKnown {
+                records[index].speaksAt = .distantFuture
+            } else if isAsked {
+                records[index].speaksAt = now
+            } else if record.speaksAt == .distantFuture {
+                records[index].speaksAt = turnToSpeak()
+            }
+            isDue = isDue || records[index].speaksAt <= now
+        }
+        let due = tombstones.entries.contains { entry in
+            isAnnounced(entry) && entry.speaksAt <= now
+                && !announced.frames.contains { $0.frame == entry.frame && $0.end != nil }
+        }
+        return isDue || due
+    }
+
+    /// A random time, so far off that few nodes come before the first has been heard.
+    mutating func turnToSpeak() -> Instant {
+        let others = max(membership.presentCount - 1, 1)
+        return now + random.duration(below: configuration.announcementDelayPerMember * others)
+    }
+
+    /// When something changes in what members hear of frames, without an input.
+    private var nextWord: Instant {
+        var next = Instant.distantFuture
+        for record in records { next = min(next, record.speaksAt) }
+        for entry in tombstones.entries where isAnnounced(entry) && entry.speaksAt != .distantFuture {
+            let end = entry.since + configuration.tombstoneAnnouncement
+            next = min(next, entry.speaksAt > now ? entry.speaksAt : end)
+        }
+        return max(next, now + configuration.announcementInterval)
+    }
+
+    /// Whether no frame or end is missing in `new` that was in `old`.
+    private func keepsFrames(of old: Announcement, _ new: Announcement) -> Bool {
+        old.frames.allSatisfy { frame in
+            new.frames.contains { $0.frame == frame.frame && $0.end == frame.end }
+        }
     }
 
     private func isAnnounced(_ entry: Tombstones.Entry) -> Bool {
@@ -85,21 +164,10 @@ extension MeshNode {
             configuration.announcementPerMember * membership.presentCount)
     }
 
-    /// Whether members should hear of this at once: frames, their roots and their ends.
-    private func hasNews(_ current: Announcement) -> Bool {
-        guard current.frames.count == announced.frames.count else { return true }
-        return zip(current.frames, announced.frames).contains { new, old in
-            new.frame != old.frame || new.term != old.term || new.isComplete != old.isComplete
-                || new.hasScene != old.hasScene || new.end != old.end
-        }
-    }
-
     /// Whether speed or remaining work have changed so much that thieves should know.
     private func figuresDiffer(_ current: Announcement) -> Bool {
         differs(current.samplesPerSecond, announced.samplesPerSecond)
-            || zip(current.frames, announced.frames).contains { new, old in
-                differs(Double(new.remainingSamples), Double(old.remainingSamples))
-            }
+            || differs(Double(current.remainingSamples), Double(announced.remainingSamples))
     }
 
     /// Whether a figure has changed by more than the share that is worth telling.
@@ -119,12 +187,5 @@ extension MeshNode {
     private func urgentFrames(_ frames: [AnnouncedFrame]) -> Int {
         // More ends than these would leave no room for frames.
         min(frames.partitioningIndex { $0.end == nil }, 6)
-    }
-
-    /// Sees to it that ends leave the announcement when their time is over.
-    private mutating func expireAnnouncedTombstones() {
-        guard let entry = tombstones.entries.first(where: isAnnounced) else { return }
-        announcementDeadline = min(
-            announcementDeadline, entry.since + configuration.tombstoneAnnouncement)
     }
 }

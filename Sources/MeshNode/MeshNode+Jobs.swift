@@ -277,16 +277,22 @@ extension MeshNode {
     /// Ends a frame and tells at once everybody who is known to have it; gossip tells the rest.
     private mutating func endEverywhere(_ frame: FrameID, _ end: FrameEnd) {
         guard let index = index(of: frame) else { return }
-        for member in records[index].sortedAnnouncers(where: { _ in true }).prefix(64) {
-            send(.frameEnded(frame, end), to: member)
+        var others = records[index].sortedAnnouncers { _ in true }
+        others += records[index].participant?.participants ?? []
+        var told: Set<ParticipantID> = [identity]
+        for other in others where told.count <= configuration.offersMax {
+            if told.insert(other).inserted { send(.frameEnded(frame, end), to: other) }
         }
-        endHere(frame, end)
+        endHere(frame, end, speaksAt: now)
         announceWhenDue()
     }
 
-    private mutating func endHere(_ frame: FrameID, _ end: FrameEnd) {
+    /// - Parameter speaksAt: when members hear of it from this node; at a random time, if others do
+    ///   not say so before, when nil.
+    private mutating func endHere(_ frame: FrameID, _ end: FrameEnd, speaksAt: Instant? = nil) {
         guard tombstones[frame] == nil else { return }
-        tombstones.add(frame, end, at: now)
+        let turn = turnToSpeak()
+        tombstones.add(frame, end, speaksAt: speaksAt ?? turn, at: now)
         noteAnnouncementChange()
         guard let index = index(of: frame) else { return }
         removeRecord(at: index)

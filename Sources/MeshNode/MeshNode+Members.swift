@@ -54,6 +54,9 @@ extension MeshNode {
             if records[index].asked == member { records[index].asked = nil }
             pursue(at: index)
         }
+        let turn = turnToSpeak()
+        tombstones.forget(member) { turn }
+        noteAnnouncementChange()
     }
 
     /// Takes in what a present member announces.
@@ -62,6 +65,10 @@ extension MeshNode {
         for announced in announcement.frames {
             mentioned.append(announced.frame)
             observe(announced, of: member)
+        }
+        for index in records.indices where !mentioned.contains(records[index].frame) {
+            // Work of a frame that others announce is in the sum alone.
+            learnWork(at: index, of: member, remainingSamples: announcement.remainingSamples)
         }
         guard !announcement.isPartial else { return }
         mentioned.sort()
@@ -72,6 +79,7 @@ extension MeshNode {
                 continue
             }
             records[index].setAnnouncer(member, nil)
+            noteAnnouncementChange()
             pursue(at: index)
         }
     }
@@ -79,6 +87,8 @@ extension MeshNode {
     private mutating func observe(_ announced: AnnouncedFrame, of member: ParticipantID) {
         if let end = announced.end {
             noteEnd(of: announced.frame, end)
+            tombstones.note(
+                member, announces: announced.frame, enough: configuration.announcersEnough, at: now)
             return
         }
         if let end = tombstones[announced.frame] {
@@ -89,7 +99,10 @@ extension MeshNode {
         guard let index = index(of: announced.frame) ?? learn(announced.frame) else { return }
         let known = records[index].announcers[member]
         records[index].setAnnouncer(
-            member, .init(hasScene: announced.hasScene, isComplete: announced.isComplete))
+            member,
+            .init(
+                hasScene: announced.hasScene, isComplete: announced.isComplete,
+                term: announced.term))
         if let term = announced.term, FrameParticipant.isPlausible(term) {
             records[index].term = records[index].term.map { max($0, term) } ?? term
             records[index].participant?.learned(term: term, at: now)
@@ -97,13 +110,18 @@ extension MeshNode {
         if announced.isComplete, known?.isComplete != true {
             records[index].participant?.learnedCompleteFilm(at: member, at: now)
         }
-        if let space = records[index].workSpace {
-            let all = space.samplesPerPixel * space.grid.width * space.grid.height
-            records[index].participant?.learnedWork(
-                of: member, remainingSamples: Double(min(announced.remainingSamples, all)))
-        }
+        learnWork(at: index, of: member, remainingSamples: announced.remainingSamples)
         performParticipant(at: index)
         pursue(at: index)
+    }
+
+    private mutating func learnWork(
+        at index: Int, of member: ParticipantID, remainingSamples: Int
+    ) {
+        guard let space = records[index].workSpace else { return }
+        let all = space.samplesPerPixel * space.grid.width * space.grid.height
+        records[index].participant?.learnedWork(
+            of: member, remainingSamples: Double(min(remainingSamples, all)))
     }
 
     /// Opens a record for a frame that a member announces or offers; nil when there is no room.

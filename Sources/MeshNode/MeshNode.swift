@@ -49,10 +49,13 @@ public struct MeshNode: Sendable {
     ///   - name: for people; 64 bytes of it are shown to others.
     ///   - address: where others reach this node, by datagram and by connection alike; an
     ///     unspecified host is learned from the first answer.
+    ///   - samplesPerSecond: what its devices did when they were last measured; 0 if unknown.
+    ///   - known: members from the beginning, of whom no event tells.
     ///   - seed: of all random choices.
     public init(
         identity: ParticipantID, name: String, address: NodeAddress,
-        configuration: MeshNodeConfiguration = MeshNodeConfiguration(), seed: UInt64,
+        configuration: MeshNodeConfiguration = MeshNodeConfiguration(),
+        samplesPerSecond: Double = 0, knowing known: KnownMesh = KnownMesh(), seed: UInt64,
         at now: Instant
     ) {
         self.identity = identity
@@ -61,15 +64,18 @@ public struct MeshNode: Sendable {
         self.now = now
         random = RandomNumbers(seed: seed)
         tombstones = Tombstones(countMax: configuration.tombstonesMax)
-        announced.name = name
-        announced.version = configuration.version
-        announced.devices = configuration.devices
+        self.samplesPerSecond = samplesPerSecond
+        announced = Announcement(name, configuration, samplesPerSecond: samplesPerSecond)
         announcedAt = now
         announcementDeadline = .distantFuture
         membership = Membership(
             participant: identity, address: address,
             metadata: announced.encoded(limit: GossipMessage.metadataSizeMax).bytes,
-            configuration: configuration.gossip, seed: random.next(), at: now)
+            knowing: known.members, configuration: configuration.gossip, seed: random.next(),
+            at: now)
+        for (member, announcement) in known.announcing where member.node != identity.node {
+            observe(announcement, of: member)
+        }
     }
 
     // MARK: The outside

@@ -21,8 +21,15 @@ public struct MeshNodeConfiguration: Hashable, Sendable {
     /// The node's announcement changes at most once in this time; the latest wins.
     public var announcementInterval: Duration = .milliseconds(200)
     /// Figures, remaining work and speed, are announced at most once in this time for each present
-    /// member: 50 a second in all, which each node sends on about ten times, some 40 kB/s at most.
-    public var announcementPerMember: Duration = .milliseconds(20)
+    /// member: one a second in all, which each node sends on up to eight times, some 500 B/s. Thieves
+    /// do as well without them (docs/BENCHMARKS.md).
+    public var announcementPerMember: Duration = .seconds(1)
+    /// A node leaves out what so many other present members announce of a frame: sources of its
+    /// scene, holders of its complete film, its term, its end. The originator and the root never do.
+    public var announcersEnough = 4
+    /// Who would announce what others may announce as well waits for a random time up to this for
+    /// each present member, so that about 16 a second speak before the first have been heard.
+    public var announcementDelayPerMember: Duration = .milliseconds(60)
     /// A change of remaining work or of speed is announced when it is more than this share.
     public var announcementChangeMin = 0.1
     /// How often the announced frames take turns when they do not all fit.

@@ -15,6 +15,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
     public var network: Network?
     public var frames: [Frame]?
     public var costSigma: Double?
+    /// Whether all nodes know each other from the start.
+    public var joined: Bool?
     public var faults: [Fault]
 
     public init(faults: [Fault]) { self.faults = faults }
@@ -76,6 +78,7 @@ extension ScheduleFile {
         seed = run.seed
         nodes = run.nodes
         costSigma = run.costSigma
+        joined = run.startsJoined ? true : nil
         network = Network(run.network)
         frames = run.submissions.map { submission in
             Frame(
@@ -98,6 +101,7 @@ extension ScheduleFile {
             guard (0...4).contains(costSigma) else { throw Malformed("'costSigma' is not 0 to 4") }
             run.costSigma = costSigma
         }
+        if let joined { run.startsJoined = joined }
         try network?.apply(to: &run.network)
         if let frames {
             run.submissions = try frames.map { frame throws(Malformed) in

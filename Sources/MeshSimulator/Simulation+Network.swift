@@ -32,7 +32,7 @@ extension Simulation {
 
     mutating func send(_ datagram: GossipMessage, from: Int, to address: NodeAddress) {
         let to = index(at: address)
-        count(.gossip, datagram.encode().count, from: from, to: to)
+        count(.gossip, datagram.encodedSize, from: from, to: to)
         guard let to else { return }
         let copies = random.unit() < configuration.network.datagramDuplication ? 2 : 1
         let loss = losses.reduce(configuration.network.datagramLoss) { $0 + $1.rate }

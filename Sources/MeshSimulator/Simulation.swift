@@ -1,6 +1,7 @@
 // A whole mesh in one value: the MeshNodes of the daemon, a network and devices made of events, in
 // virtual time from one seed. Checkers look at every film after every step that could change it.
 
+import Gossip
 import MeshCore
 import MeshNode
 import WorkStealing
@@ -109,8 +110,16 @@ public struct Simulation: ~Copyable {
             configuration.faults.compactMap { fault in
                 if case .join(let node) = fault.fault { node } else { nil }
             })
-        for index in nodes.indices where !late.contains(index) {
-            queue.add(.restart(node: index), at: .zero + random.duration(below: .seconds(1)))
+        let first = nodes.indices.filter { !late.contains($0) }
+        if configuration.startsJoined {
+            var members: [Member] = []
+            for index in first { members.append(introduction(of: index)) }
+            let known = KnownMesh(members)
+            for index in first { start(index, knowing: known) }
+        } else {
+            for index in first {
+                queue.add(.restart(node: index), at: .zero + random.duration(below: .seconds(1)))
+            }
         }
         for (index, job) in jobs.enumerated() {
             queue.add(.submission(index), at: .zero + job.submission.time)
@@ -147,25 +156,38 @@ public struct Simulation: ~Copyable {
         }
     }
 
+    /// What the others know of a node whose first process has just started.
+    private func introduction(of index: Int) -> Member {
+        MeshNode.introduction(
+            of: ParticipantID(node: nodes[index].id, boot: 1), name: "node \(index)",
+            address: nodes[index].address, configuration: nodeConfiguration,
+            samplesPerSecond: nodes[index].speeds.reduce(0, +))
+    }
+
     /// Starts a node's process.
-    mutating func start(_ index: Int) {
+    /// - Parameter known: the mesh that it is a member of already; nil if it has to look for one.
+    mutating func start(_ index: Int, knowing known: KnownMesh? = nil) {
         guard nodes[index].process == nil, !nodes[index].isGone else { return }
         nodes[index].boot += 1
         let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].boot)
         let offset = random.duration(below: .seconds(100_000))
+        let speed = nodes[index].speeds.reduce(0, +)
         let process = SimulatedProcess(
             identity: identity,
             node: MeshNode(
                 identity: identity, name: "node \(index)", address: nodes[index].address,
-                configuration: nodeConfiguration, seed: random.next(), at: now + offset),
+                configuration: nodeConfiguration, samplesPerSecond: known == nil ? 0 : speed,
+                knowing: known ?? KnownMesh(), seed: random.next(), at: now + offset),
             clockOffset: offset, speeds: nodes[index].speeds)
-        process.node.setSpeed(samplesPerSecond: nodes[index].speeds.reduce(0, +))
-        process.node.discovered(someAddresses(but: index), at: now + offset)
+        if known == nil {
+            process.node.setSpeed(samplesPerSecond: speed)
+            process.node.discovered(someAddresses(but: index), at: now + offset)
+        }
         nodes[index].process = process
         nodes[index].startedAt = now
         disturbedAt = now
         log?("\(now) node \(index) starts as \(identity)")
-        measureCapacity()
+        if !nodes[index].isStuck { capacityRate += speed / nodes[index].slowness }
         drive(index)
     }
 

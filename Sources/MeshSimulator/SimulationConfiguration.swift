@@ -32,6 +32,9 @@ public struct SimulationConfiguration: Sendable {
     public var stepsPerNodeMax = 250_000
     /// How units get to the nodes; other than stealing for comparison only.
     public var policy = WorkPolicy.stealing
+    /// Whether all nodes but those that join late start at once, as a mesh that has long found
+    /// together: each knows all others. Else they start within a second and have to meet.
+    public var startsJoined = false
     /// Whether the run keeps a ``Timeline``.
     public var recordsTimeline = false
 

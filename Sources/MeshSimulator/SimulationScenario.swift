@@ -23,6 +23,8 @@ public struct SimulationScenario: Sendable {
     public var network: NetworkModel?
     /// The sigma of the tiles' costs; see ``SimulationConfiguration/costSigma``.
     public var costSigma = 0.5
+    /// See ``SimulationConfiguration/startsJoined``.
+    public var startsJoined = false
 
     public init() {}
 
@@ -68,6 +70,7 @@ extension SimulationConfiguration {
         let nodes = speeds(of: scenario, job, count: count, using: &random)
         var result = SimulationConfiguration(seed: seed, nodes: nodes)
         result.costSigma = scenario.costSigma
+        result.startsJoined = scenario.startsJoined
         let node = scenario.originator.map { $0 % count } ?? random.below(count)
         result.submissions = [Submission(time: .seconds(2), node: node, job: job)]
         let level = scenario.faultLevel

@@ -187,6 +187,7 @@ struct MeshBenchCommand: AsyncParsableCommand {
             scenario.nodes = count
             scenario.idealSeconds = 60
             scenario.costSigma = 0.5
+            scenario.startsJoined = true
             // About five hundred units for a node of middle speed.
             let (width, height) = count > 1_000 ? (7_680, 4_320) : (3_840, 2_160)
             scenario.frame = JobDescription(

@@ -43,6 +43,8 @@ struct ScenarioOptions: ParsableArguments {
             "A run fails when a frame is not done this long after the last fault.",
             valueName: "seconds"))
     var patience = 120.0
+    @Flag(help: "All nodes know each other from the start, and need not meet first.")
+    var joined = false
 
     func validate() throws {
         guard (1...16_384).contains(nodes ?? 1), (0.1...100_000).contains(ideal),
@@ -78,6 +80,7 @@ struct ScenarioOptions: ParsableArguments {
         scenario.idealSeconds = ideal
         scenario.originator = originator
         scenario.costSigma = costSigma
+        scenario.startsJoined = joined
         scenario.faultLevel = SimulationScenario.FaultLevel(rawValue: faults) ?? .none
         return scenario
     }
