@@ -26,6 +26,11 @@ struct EventQueue: Sendable {
         }
     }
 
+    /// Whether something is to happen that a body says is wanted; linear in the events.
+    func contains(where isWanted: (SimulatedEvent) -> Bool) -> Bool {
+        heap.contains { isWanted($0.event) }
+    }
+
     mutating func removeFirst() -> (time: Instant, event: SimulatedEvent)? {
         guard let first = heap.first, let last = heap.popLast() else { return nil }
         if !heap.isEmpty {

@@ -16,23 +16,60 @@ enum SimulatedEvent: Sendable {
     case restart(node: Int)
 }
 
-/// Something on its way from one node to another.
-struct Packet: Sendable {
+/// Something on its way from one node to another. A class, so that the queue of events moves
+/// references.
+final class Packet: Sendable {
     /// Indices of nodes.
     let from: Int
     let to: Int
-    /// The boot of the sending process.
+    /// The number of the sending process, and who it is.
     let boot: UInt64
+    let sender: ParticipantID
     /// When it was sent first.
     let since: Instant
-    /// Of a stream, when its first bytes reach the receiver: what it hands on can flow from then.
-    var flowsFrom = Instant.zero
     let content: Content
+    /// Of a stream, how it passes.
+    let passage: Passage
+
+    init(
+        from: Int, to: Int, boot: UInt64, sender: ParticipantID, since: Instant, content: Content,
+        passage: Passage = Passage()
+    ) {
+        self.from = from
+        self.to = to
+        self.boot = boot
+        self.sender = sender
+        self.since = since
+        self.content = content
+        self.passage = passage
+    }
+
+    /// The same on another passage.
+    func passing(_ passage: Passage) -> Packet {
+        Packet(
+            from: from, to: to, boot: boot, sender: sender, since: since, content: content,
+            passage: passage)
+    }
 
     enum Content: Sendable {
         case datagram(GossipMessage)
         case message(MeshMessage)
         case stream(FilmTransfer)
+    }
+
+    /// How a stream passes.
+    struct Passage: Sendable {
+        /// When its first bytes reach the receiver: what it hands on can flow from then.
+        var flowsFrom = Instant.zero
+        /// When its first and its last bytes leave the sender.
+        var leaves = Instant.zero
+        var left = Instant.zero
+        /// When its last bytes arrive.
+        var due = Instant.zero
+        /// Standstills of the sender that are in these times already.
+        var standstills = 0
+        /// It breaks before its end.
+        var isBroken = false
     }
 }
 

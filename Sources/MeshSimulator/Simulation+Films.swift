@@ -174,6 +174,7 @@ extension Simulation {
         guard let child = keeper(frame, at: index)?.contributions[round]?.waitsFor.first else {
             return
         }
+        if mayStillCome(frame, round, at: index) { return }
         guard lacks(.plannedCoverageCommitted) else {
             return failContribution(frame, round, cause: child, at: index)
         }

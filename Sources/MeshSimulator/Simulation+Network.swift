@@ -30,31 +30,52 @@ extension Simulation {
         if let to { nodes[to].figures.received[kind].count(bytes) }
     }
 
+    /// When a datagram or a control message that is sent now arrives: it needs its time on both
+    /// links, beside the streams on them (``SimulatedLink``), and the network's latency.
+    private mutating func carry(bytes: Int, from: Int, to: Int) -> Instant {
+        let sent = nodes[from].sending.bookMessage(bytes: bytes, at: now)
+        let taken = nodes[to].receiving.bookMessage(bytes: bytes, at: now)
+        var passed = sent
+        if !ways.isEmpty {
+            let key = from * nodes.count + to
+            passed = max(passed, ways[key]?.bookMessage(bytes: bytes, at: now) ?? passed)
+        }
+        return max(passed + latency(), taken)
+    }
+
+    private func packet(_ content: Packet.Content, from: Int, to: Int) -> Packet {
+        let sender = nodes[from].process?.identity
+        return Packet(
+            from: from, to: to, boot: nodes[from].boot,
+            sender: sender ?? ParticipantID(node: nodes[from].id, boot: 0), since: now,
+            content: content)
+    }
+
     mutating func send(_ datagram: GossipMessage, from: Int, to address: NodeAddress) {
         let to = index(at: address)
-        count(.gossip, datagram.encode().count, from: from, to: to)
+        let bytes = datagram.encode().count
+        count(.gossip, bytes, from: from, to: to)
         guard let to else { return }
         let copies = random.unit() < configuration.network.datagramDuplication ? 2 : 1
         let loss = losses.reduce(configuration.network.datagramLoss) { $0 + $1.rate }
         for _ in 0..<copies where random.unit() >= loss {
-            let packet = Packet(
-                from: from, to: to, boot: nodes[from].boot, since: now, content: .datagram(datagram)
-            )
-            queue.add(.arrival(packet), at: now + latency())
+            queue.add(
+                .arrival(packet(.datagram(datagram), from: from, to: to)),
+                at: carry(bytes: bytes, from: from, to: to))
         }
     }
 
     mutating func send(_ message: MeshMessage, from: Int, to address: NodeAddress) {
         let to = index(at: address)
-        count(message.trafficKind, message.estimatedBytes, from: from, to: to)
+        let bytes = message.estimatedBytes
+        count(message.trafficKind, bytes, from: from, to: to)
         if case .frame(_, .grantAccepted) = message { noteSteal(by: from, from: to) }
         guard let to else { return }
         let network = configuration.network
         guard random.unit() >= network.messageLoss else { return }
-        let packet = Packet(
-            from: from, to: to, boot: nodes[from].boot, since: now, content: .message(message))
+        let packet = packet(.message(message), from: from, to: to)
         let key = from * nodes.count + to
-        let time = max(now + latency(), arrivals[key] ?? .zero)
+        let time = max(carry(bytes: bytes, from: from, to: to), arrivals[key] ?? .zero)
         arrivals[key] = time
         queue.add(.arrival(packet), at: time)
         if random.unit() < network.messageDuplication {
@@ -73,36 +94,100 @@ extension Simulation {
     mutating func send(
         _ transfer: FilmTransfer, bytes: Int, flowsFrom: Instant? = nil, from: Int, to: Int
     ) {
-        let (first, last) = occupyLinks(
-            .reduce, bytes: bytes, flowsFrom: flowsFrom ?? now, from: from, to: to)
-        let packet = Packet(
-            from: from, to: to, boot: nodes[from].boot, since: now, flowsFrom: first,
-            content: .stream(transfer))
-        queue.add(.arrival(packet), at: last)
+        let network = configuration.network
+        let breaks = nodes[from].mutes > 0
+            || network.streamLoss > 0 && random.unit() < network.streamLoss
+        var passage = occupyLinks(
+            .reduce, bytes: breaks ? min(bytes, network.pieceBytes) : bytes,
+            flowsFrom: flowsFrom ?? now, from: from, to: to)
+        passage.isBroken = breaks
+        let packet = packet(.stream(transfer), from: from, to: to).passing(passage)
+        queue.add(.arrival(packet), at: passage.due)
+        if case .sum = transfer, network.sumDuplication > 0,
+            random.unit() < network.sumDuplication
+        {
+            let late = passage.due + random.duration(below: .seconds(5))
+            queue.add(.arrival(packet), at: late)
+        }
     }
 
-    /// Books a transfer on the sender's and the receiver's link.
-    /// - Returns: when its first and its last byte arrive.
+    /// Books a transfer on the sender's and the receiver's link, and on a narrow way between them.
     mutating func occupyLinks(
         _ kind: TrafficKind, bytes: Int, flowsFrom: Instant, from: Int, to: Int
-    ) -> (first: Instant, last: Instant) {
+    ) -> Packet.Passage {
         count(kind, bytes, from: from, to: to)
-        let network = configuration.network
-        let duration = Duration(seconds: Double(bytes) / network.bytesPerSecond)
         // The last piece cannot leave before it is there.
-        let piece = Duration(
-            seconds: Double(min(bytes, network.pieceBytes)) / network.bytesPerSecond)
-        let start = max(flowsFrom, nodes[from].sendsUntil)
-        nodes[from].sendsUntil = max(start + duration, now + piece)
+        let piece = min(bytes, configuration.network.pieceBytes)
+        let sending = nodes[from].sending.duration(of: bytes)
+        let lastSent = now + nodes[from].sending.duration(of: piece)
+        var passage = Packet.Passage()
+        passage.leaves = nodes[from].sending.book(sending, from: flowsFrom, last: lastSent)
+        passage.left = max(passage.leaves + sending, lastSent)
+        passage.standstills = nodes[from].standstills.count
         let delay = latency()
-        let first = max(start + delay, nodes[to].receivesUntil)
-        let last = max(first + duration, now + piece + delay)
-        nodes[to].receivesUntil = last
-        return (first, last)
+        var first = passage.leaves + delay
+        var last = max(passage.left, lastSent) + delay
+        if !ways.isEmpty {
+            let key = from * nodes.count + to
+            if let way = ways[key] {
+                let passing = way.duration(of: bytes)
+                let ready = now + way.duration(of: piece) + delay
+                first = ways[key]?.book(passing, from: first, last: ready) ?? first
+                last = max(first + passing, last)
+            }
+        }
+        let receiving = nodes[to].receiving.duration(of: bytes)
+        let lastTaken = now + nodes[to].receiving.duration(of: piece) + delay
+        passage.flowsFrom = nodes[to].receiving.book(receiving, from: first, last: lastTaken)
+        passage.due = max(passage.flowsFrom + receiving, lastTaken, last)
+        return passage
+    }
+
+    /// Waits for a sender that stood still, or stands still now, before all had left it.
+    /// - Returns: whether the packet arrives later.
+    private mutating func waits(_ packet: Packet) -> Bool {
+        guard case .stream = packet.content, nodes[packet.from].boot == packet.boot,
+            nodes[packet.from].process != nil
+        else { return false }
+        let standstills = nodes[packet.from].standstills
+        var passage = packet.passage
+        while passage.standstills < standstills.count {
+            let still = standstills[passage.standstills]
+            if still.from < passage.left {
+                guard let until = still.until else {
+                    nodes[packet.from].stoppedStreams.append(packet.passing(passage))
+                    return true
+                }
+                let wait = until - max(still.from, passage.leaves)
+                passage.left += wait
+                passage.due += wait
+            }
+            passage.standstills += 1
+        }
+        guard passage.due > now else { return false }
+        queue.add(.arrival(packet.passing(passage)), at: passage.due)
+        return true
+    }
+
+    /// Whether a stream is on its way to a node, and its sender does not stand still.
+    func isUnderWay(to index: Int, _ isWanted: (FilmTransfer) -> Bool) -> Bool {
+        queue.contains { event in
+            guard case .arrival(let packet) = event, packet.to == index,
+                case .stream(let transfer) = packet.content
+            else { return false }
+            return isWanted(transfer) && !nodes[packet.from].isFrozen
+                && nodes[packet.from].boot == packet.boot
+        }
     }
 
     /// Something has come to a node's link.
     mutating func arrive(_ packet: Packet) {
+        if waits(packet) { return }
+        if let clog = clogs.first(where: { $0.holds(from: packet.from, to: packet.to) }),
+            clog.until > now
+        {
+            return queue.add(.arrival(packet), at: clog.until)
+        }
         if isBlocked(from: packet.from, to: packet.to) {
             // TCP tries again for a while; datagrams and streams are gone.
             if case .message = packet.content,
@@ -137,54 +222,20 @@ extension Simulation {
     private mutating func deliver(_ packet: Packet) {
         let index = packet.to
         guard let local = localTime(index) else { return }
-        let sender = ParticipantID(node: nodes[packet.from].id, boot: packet.boot)
         switch packet.content {
         case .datagram(let datagram):
             let address = nodes[packet.from].address
             nodes[index].process?.node.receive(datagram: datagram, from: address, at: local)
         case .message(let message):
             log?("\(now) \(packet.from) → \(index): \(message)")
-            nodes[index].process?.node.receive(message, from: sender, at: local)
+            nodes[index].process?.node.receive(message, from: packet.sender, at: local)
         case .stream(let transfer):
             let isWhole =
-                nodes[packet.from].process != nil && nodes[packet.from].boot == packet.boot
+                !packet.passage.isBroken && nodes[packet.from].process != nil
+                && nodes[packet.from].boot == packet.boot
             receive(
-                transfer, from: packet.from, isWhole: isWhole, flowsFrom: packet.flowsFrom,
-                at: index)
+                transfer, from: packet.from, isWhole: isWhole,
+                flowsFrom: packet.passage.flowsFrom, at: index)
         }
-    }
-}
-
-extension MeshMessage {
-    /// What it counts as.
-    var trafficKind: TrafficKind {
-        guard case .frame(_, let message) = self else { return .scene }
-        switch message {
-        case .stealRequest, .stealGrant, .stealRefusal, .grantAccepted, .grantRefused,
-            .lateUnitRequest, .lateUnits, .contested:
-            return .steal
-        default:
-            return .round
-        }
-    }
-
-    /// About its bytes on the wire: names take some ten bytes each, ranges some four.
-    var estimatedBytes: Int {
-        let name = 12
-        var size = 16 + 2 * name
-        switch self {
-        case .jobOffer(_, let job): size += 24 + job.payload.count
-        case .frame(_, .start(let start)):
-            size += name * start.participants.count + 4 * start.ledger.ranges.count
-        case .frame(_, .report(let report)):
-            size += 2 * name + 4 * report.claims.ranges.count
-            for seal in report.seals { size += 4 + 4 * seal.coverage.ranges.count }
-        case .frame(_, .plan(let plan)):
-            size += name * (2 + plan.children.count) + 2 * plan.seals.count
-        case .frame(_, .stealGrant(let grant)): size += 2 * name + 4 * grant.units.ranges.count
-        case .frame: size += 2 * name
-        case .jobRequest, .jobUnknown, .frameEnded: break
-        }
-        return size
     }
 }

@@ -24,6 +24,12 @@ public struct Simulation: ~Copyable {
     var cuts: [NetworkCut] = []
     /// Rates of loss in force, by the number of their fault.
     var losses: [(number: Int, rate: Double)] = []
+    /// What is held back, by the number of its fault.
+    var clogs: [NetworkClog] = []
+    /// By sender and receiver: narrow ways.
+    var ways: [Int: SimulatedLink] = [:]
+    /// Nodes that keep no film unless they must; only looked up.
+    private let keepsNoFilm: Set<Int>
     /// By sender and receiver: when the last control message arrives.
     var arrivals: [Int: Instant] = [:]
     /// By number: what is in force.
@@ -58,7 +64,8 @@ public struct Simulation: ~Copyable {
                 address: NodeAddress(
                     10, UInt8(index >> 16 & 255), UInt8(index >> 8 & 255), UInt8(index & 255),
                     port: 4_040),
-                speeds: speeds)
+                speeds: speeds, clockDrift: configuration.drift(of: index),
+                bytesPerSecond: configuration.bytesPerSecond(of: index))
         }
         report = SimulationReport(seed: configuration.seed, nodes: nodes.count)
         if configuration.recordsTimeline { timeline = Timeline(speeds: configuration.nodes) }
@@ -69,9 +76,15 @@ public struct Simulation: ~Copyable {
                 preconditionFailure("a simulated job must be valid")
             }
             let tallies = UnitTallies(
-                workSpace: space, seed: random.next(), costSigma: configuration.costSigma)
+                workSpace: space, seed: random.next(), costs: configuration.costs)
             jobs.append(SimulatedJob(submission: submission, tallies: tallies))
         }
+        for link in configuration.links {
+            ways[link.from * nodes.count + link.to] = SimulatedLink(
+                bytesPerSecond: link.bytesPerSecond)
+        }
+        keepsNoFilm = Set(configuration.ledgerOnly)
+            .subtracting(configuration.submissions.map(\.node))
         self.random = random
     }
 
@@ -141,16 +154,25 @@ public struct Simulation: ~Copyable {
     mutating func start(_ index: Int) {
         guard nodes[index].process == nil, !nodes[index].isGone else { return }
         nodes[index].boot += 1
-        let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].boot)
-        let offset = random.duration(below: .seconds(100_000))
+        nodes[index].bootOnDisk += 1
+        nodes[index].standstills = []
+        nodes[index].stoppedStreams = []
+        let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].bootOnDisk)
+        let clock = SimulatedClock(
+            showing: now + random.duration(below: .seconds(100_000)), at: now,
+            drift: nodes[index].clockDrift)
+        let local = clock.reading(at: now)
         let process = SimulatedProcess(
             identity: identity,
             node: MeshNode(
                 identity: identity, name: "node \(index)", address: nodes[index].address,
-                configuration: nodeConfiguration, seed: random.next(), at: now + offset),
-            clockOffset: offset, speeds: nodes[index].speeds)
-        process.node.setSpeed(samplesPerSecond: nodes[index].speeds.reduce(0, +))
-        process.node.discovered(someAddresses(but: index), at: now + offset)
+                configuration: nodeConfiguration(index), seed: random.next(), at: local),
+            clock: clock, speeds: nodes[index].speeds)
+        process.knowsOwner = nodes[index].pauses > 0
+        if !process.knowsOwner {
+            process.node.setSpeed(samplesPerSecond: nodes[index].speeds.reduce(0, +))
+        }
+        process.node.discovered(someAddresses(but: index), at: local)
         nodes[index].process = process
         nodes[index].startedAt = now
         disturbedAt = now
@@ -159,10 +181,11 @@ public struct Simulation: ~Copyable {
         drive(index)
     }
 
-    /// Of every node: with other policies nobody is given work unasked, and a thief that wants none
-    /// ahead never asks.
-    private var nodeConfiguration: MeshNodeConfiguration {
+    /// With other policies nobody is given work unasked, and a thief that wants none ahead never
+    /// asks.
+    private func nodeConfiguration(_ index: Int) -> MeshNodeConfiguration {
         var node = configuration.node
+        if keepsNoFilm.contains(index) { node.frame.keepsFilm = false }
         if configuration.policy != .stealing {
             node.frame.stealAhead = .zero
             node.frame.sharesWithNewcomers = false
@@ -193,6 +216,7 @@ public struct Simulation: ~Copyable {
         let frame = nodes[index].process?.node.submit(jobs[number].submission.job, at: local)
         guard let frame else { return }
         jobs[number].frame = frame
+        nodes[index].scenes.insert(number)
         timeline?.addSubmission(of: frame, at: now)
         jobs[number].submittedAt = now
         jobs[number].capacityBefore = capacity
@@ -206,7 +230,7 @@ public struct Simulation: ~Copyable {
 
     /// The present as a node's clock has it.
     func localTime(_ index: Int) -> Instant? {
-        nodes[index].process.map { now + $0.clockOffset }
+        nodes[index].process.map { $0.clock.reading(at: now) }
     }
 
     /// The node at an address.
@@ -223,8 +247,8 @@ public struct Simulation: ~Copyable {
     /// Sums up what the devices can do now.
     mutating func measureCapacity() {
         capacityRate = nodes.reduce(0) { sum, node in
-            guard node.isRunning, !node.isStuck else { return sum }
-            return sum + node.speeds.reduce(0, +) / node.slowness
+            guard node.isRunning else { return sum }
+            return sum + node.speeds.indices.reduce(0) { $0 + node.speed(of: $1) }
         }
     }
 
@@ -299,17 +323,7 @@ struct SimulatedJob {
     /// Units that nobody has held since.
     var unheld = IntervalSet()
     var unheldSince = Instant.zero
+    /// Somebody has ended it.
+    var isCancelled = false
     var outcome = FrameOutcome()
-}
-
-/// A border that some of the network's traffic does not cross.
-struct NetworkCut: Sendable {
-    let number: Int
-    /// For each node, whether it is inside.
-    let inside: [Bool]
-    let oneWay: Bool
-
-    func blocks(from: Int, to: Int) -> Bool {
-        inside[from] != inside[to] && (inside[from] || !oneWay)
-    }
 }
