@@ -55,6 +55,10 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var dataTimeout: Duration = .seconds(60)
     /// The wait after an abandoned round, times the number of rounds abandoned in a row.
     public var abandonedDelay: Duration = .milliseconds(50)
+    /// After so many data rounds in a row that failed because of one participant, its sealed
+    /// partial films count as unmentioned: their units are lost, and given to others. By then it
+    /// was left out 1, 2, 4, 8 and 16 rounds; a link that only hiccups has got through.
+    public var failuresMax = 6
     /// The shortest time between two starts, when everything is rendered.
     public var startIntervalMin: Duration = .milliseconds(10)
     /// How often a complete frame's last start is repeated for those who have not said that they
