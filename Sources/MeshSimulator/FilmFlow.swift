@@ -30,6 +30,8 @@ final class FilmFlow {
     /// Who is to blame when it breaks; nil: its sender.
     var cause: ParticipantID?
     var isOver = false
+    /// It breaks after its first piece.
+    var breaks = false
 
     init(
         number: Int, from: Int, to: Int, boot: UInt64, content: FilmTransfer, bytes: Int,

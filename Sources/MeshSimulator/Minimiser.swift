@@ -56,6 +56,8 @@ public struct Minimiser {
             if reduce(count: { $0.faults.count }, without: Self.withoutFaults) { isSmaller = true }
             if reduce(count: { $0.nodes.count }, without: Self.withoutNodes) { isSmaller = true }
         }
+        simplify()
+        shorten()
     }
 
     /// Takes over a smaller run if it breaks the promise too.
@@ -91,6 +93,7 @@ public struct Minimiser {
         guard range.count < run.submissions.count else { return nil }
         var smaller = run
         smaller.submissions.removeSubrange(range)
+        smaller.faults = renameFrames(run.faults, without: range)
         return smaller
     }
 
@@ -125,24 +128,78 @@ public struct Minimiser {
                 ScheduledFault(time: scheduled.time, fault: $0)
             }
         }
+        func rest<T>(_ values: [T]) -> [T] {
+            values.enumerated().filter { index[$0.offset] != nil }.map(\.element)
+        }
+        smaller.clockDrift = rest(run.clockDrift)
+        smaller.bandwidth = rest(run.bandwidth)
+        smaller.ledgerOnly = run.ledgerOnly.compactMap { index[$0] }
+        smaller.links = run.links.compactMap { link in
+            guard let from = index[link.from], let to = index[link.to] else { return nil }
+            return LinkModel(from: from, to: to, bytesPerSecond: link.bytesPerSecond)
+        }
         return smaller
+    }
+
+    /// Frames that are gone are not cancelled.
+    private static func renameFrames(
+        _ faults: [ScheduledFault], without range: Range<Int>
+    ) -> [ScheduledFault] {
+        faults.compactMap { scheduled in
+            guard case .cancel(let frame, let node) = scheduled.fault else { return scheduled }
+            guard !range.contains(frame) else { return nil }
+            let place = frame < range.lowerBound ? frame : frame - range.count
+            return ScheduledFault(time: scheduled.time, fault: .cancel(frame: place, node: node))
+        }
+    }
+
+    /// What is unusual without being a fault, one thing after the other.
+    private static let plainer: [@Sendable (inout SimulationConfiguration) -> Void] = [
+        { $0.clockDrift = [] },
+        { $0.bandwidth = [] },
+        { $0.links = [] },
+        { $0.ledgerOnly = [] },
+        { $0.costs = .lognormal(sigma: 0) },
+        { $0.network.isPerfect = true },
+    ]
+
+    /// Makes usual what the promise does not need to be unusual.
+    private mutating func simplify() {
+        for change in Self.plainer {
+            var simpler = best
+            change(&simpler)
+            if ScheduleFile(simpler) != ScheduleFile(best) { _ = accept(simpler) }
+        }
+    }
+
+    /// Makes each trouble half as long, if the promise is broken all the same.
+    private mutating func shorten() {
+        for place in best.faults.indices {
+            var shorter = best
+            guard let fault = best.faults[place].fault.halved else { continue }
+            shorter.faults[place].fault = fault
+            _ = accept(shorter)
+        }
     }
 }
 
 extension ScheduledFault.Fault {
-    /// The same for nodes of other indices; nil when its node is no more.
-    func renamed(_ name: (Int) -> Int?) -> Self? {
+    /// The same for half the time; nil when that says nothing, or is less than 100 ms.
+    fileprivate var halved: Self? {
+        let half = duration / 2
+        guard half >= .milliseconds(100) else { return nil }
         switch self {
-        case .crash(let node, let after): name(node).map { .crash(node: $0, after: after) }
-        case .freeze(let node, let time): name(node).map { .freeze(node: $0, time) }
-        case .partition(let group, let oneWay, let time):
-            .partition(group: group.compactMap(name), oneWay: oneWay, time)
-        case .slow(let node, let factor, let time):
-            name(node).map { .slow(node: $0, factor: factor, time) }
-        case .stick(let node, let time): name(node).map { .stick(node: $0, time) }
-        case .loss: self
-        case .join(let node): name(node).map { .join(node: $0) }
-        case .leave(let node): name(node).map { .leave(node: $0) }
+        case .freeze(let node, _): return .freeze(node: node, half)
+        case .suspend(let node, _): return .suspend(node: node, half)
+        case .partition(let group, let oneWay, _):
+            return .partition(group: group, oneWay: oneWay, half)
+        case .clog(let node, let peer, _): return .clog(node: node, peer: peer, half)
+        case .mute(let node, _): return .mute(node: node, half)
+        case .slow(let node, let factor, _): return .slow(node: node, factor: factor, half)
+        case .stick(let node, let device, _): return .stick(node: node, device: device, half)
+        case .pause(let node, _): return .pause(node: node, half)
+        case .loss(let rate, _): return .loss(rate: rate, half)
+        case .crash, .jump, .cancel, .join, .leave: return nil
         }
     }
 }

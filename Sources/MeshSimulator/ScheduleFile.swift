@@ -14,9 +14,17 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
     public var nodes: [[Double]]?
     public var network: Network?
     public var frames: [Frame]?
+    /// Short for a lognormal `costs`.
     public var costSigma: Double?
     /// Whether all nodes know each other from the start.
     public var joined: Bool?
+    /// As ``CostDistribution/init(_:)`` reads it.
+    public var costs: String?
+    /// See ``SimulationConfiguration``.
+    public var clockDrift: [Double]?
+    public var bandwidth: [Double]?
+    public var links: [LinkModel]?
+    public var ledgerOnly: [Int]?
     public var faults: [Fault]
 
     public init(faults: [Fault]) { self.faults = faults }
@@ -42,21 +50,33 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
         public var datagramDuplication: Double?
         public var messageLoss: Double?
         public var messageDuplication: Double?
+        public var streamLoss: Double?
+        public var sumDuplication: Double?
     }
 
     /// One fault; which of the fields are needed depends on its kind.
     public struct Fault: Codable, Hashable, Sendable {
         /// Seconds.
         public var at: Double
-        /// crash, freeze, partition, slow, stick, loss, join or leave.
+        /// As docs/SIMULATOR.md lists them.
         public var kind: String
         public var node: Int?
+        /// Of a clogged link, the other end.
+        public var peer: Int?
+        /// Of a stuck device, its place in the node.
+        public var device: Int?
+        /// Of a cancelled frame, its place among the frames.
+        public var frame: Int?
         public var group: [Int]?
         public var oneWay: Bool?
         /// How long it lasts, seconds; of a crash, after what time the process starts again.
         public var lasts: Double?
         public var factor: Double?
         public var rate: Double?
+        /// Of a clock that jumps, seconds.
+        public var by: Double?
+        /// Of a crash; true if left out.
+        public var keepsDisk: Bool?
 
         init(at: Double, kind: String) {
             self.at = at
@@ -77,7 +97,11 @@ extension ScheduleFile {
         self.init(faults: run.faults.map(Fault.init))
         seed = run.seed
         nodes = run.nodes
-        costSigma = run.costSigma
+        costs = run.costs.description
+        clockDrift = run.clockDrift
+        bandwidth = run.bandwidth
+        links = run.links
+        ledgerOnly = run.ledgerOnly
         joined = run.startsJoined ? true : nil
         network = Network(run.network)
         frames = run.submissions.map { submission in
@@ -99,9 +123,16 @@ extension ScheduleFile {
         }
         if let costSigma {
             guard (0...4).contains(costSigma) else { throw Malformed("'costSigma' is not 0 to 4") }
-            run.costSigma = costSigma
+            run.costs = .lognormal(sigma: costSigma)
         }
         if let joined { run.startsJoined = joined }
+        if let costs {
+            guard let distribution = CostDistribution(costs) else {
+                throw Malformed("'\(costs)' is no distribution of costs")
+            }
+            run.costs = distribution
+        }
+        try applyNodes(to: &run)
         try network?.apply(to: &run.network)
         if let frames {
             run.submissions = try frames.map { frame throws(Malformed) in
@@ -109,12 +140,33 @@ extension ScheduleFile {
             }
         }
         var scheduled: [ScheduledFault] = []
-        for fault in faults { scheduled.append(try fault.scheduled(nodes: run.nodes.count)) }
+        for fault in faults { scheduled.append(try fault.scheduled(in: run)) }
         run.faults = scheduled.sorted { $0.time < $1.time }
     }
 
+    /// What is said of single nodes and of the ways between them.
+    private func applyNodes(to run: inout SimulationConfiguration) throws(Malformed) {
+        if let clockDrift {
+            guard clockDrift.allSatisfy({ (-0.5...1).contains($0) }) else {
+                throw Malformed("'clockDrift' is not -0.5 to 1")
+            }
+            run.clockDrift = clockDrift
+        }
+        let rates = (bandwidth ?? []) + (links ?? []).map(\.bytesPerSecond)
+        guard rates.allSatisfy({ (1e3..<1e15).contains($0) }) else {
+            throw Malformed("a bandwidth is out of bounds")
+        }
+        run.bandwidth = bandwidth ?? run.bandwidth
+        let named = (links ?? []).flatMap { [$0.from, $0.to] } + (ledgerOnly ?? [])
+        guard named.allSatisfy({ run.nodes.indices.contains($0) }) else {
+            throw Malformed("'links' or 'ledgerOnly' name unknown nodes")
+        }
+        run.links = links ?? run.links
+        run.ledgerOnly = ledgerOnly ?? run.ledgerOnly
+    }
+
     /// Seconds to the nanosecond, so that a written time is read as it was.
-    fileprivate static func duration(
+    static func duration(
         _ seconds: Double, _ what: String
     ) throws(Malformed) -> Duration {
         guard seconds >= 0, seconds < 1e6 else {
@@ -147,6 +199,8 @@ extension ScheduleFile.Network {
         datagramDuplication = model.datagramDuplication
         messageLoss = model.messageLoss
         messageDuplication = model.messageDuplication
+        streamLoss = model.streamLoss
+        sumDuplication = model.sumDuplication
     }
 
     func apply(to model: inout NetworkModel) throws(ScheduleFile.Malformed) {
@@ -162,7 +216,10 @@ extension ScheduleFile.Network {
             }
             model.bytesPerSecond = bytesPerSecond
         }
-        let rates = [datagramLoss, datagramDuplication, messageLoss, messageDuplication]
+        let rates = [
+            datagramLoss, datagramDuplication, messageLoss, messageDuplication, streamLoss,
+            sumDuplication,
+        ]
         guard rates.compactMap(\.self).allSatisfy({ (0...1).contains($0) }) else {
             throw ScheduleFile.Malformed("a rate of the network is not 0 to 1")
         }
@@ -170,75 +227,7 @@ extension ScheduleFile.Network {
         model.datagramDuplication = datagramDuplication ?? model.datagramDuplication
         model.messageLoss = messageLoss ?? model.messageLoss
         model.messageDuplication = messageDuplication ?? model.messageDuplication
-    }
-}
-
-extension ScheduleFile.Fault {
-    init(_ scheduled: ScheduledFault) {
-        self.init(at: scheduled.time.seconds, kind: scheduled.fault.name)
-        node = scheduled.fault.node
-        switch scheduled.fault {
-        case .crash(_, let after): lasts = after?.seconds
-        case .freeze(_, let time), .stick(_, let time): lasts = time.seconds
-        case .partition(let nodes, let isOneWay, let time):
-            group = nodes
-            oneWay = isOneWay
-            lasts = time.seconds
-        case .slow(_, let times, let time):
-            factor = times
-            lasts = time.seconds
-        case .loss(let share, let time):
-            rate = share
-            lasts = time.seconds
-        case .join, .leave: break
-        }
-    }
-
-    func scheduled(nodes: Int) throws(ScheduleFile.Malformed) -> ScheduledFault {
-        func need<T>(_ value: T?, _ what: String) throws(ScheduleFile.Malformed) -> T {
-            guard let value else {
-                throw ScheduleFile.Malformed("the \(kind) at \(at) s needs '\(what)'")
-            }
-            return value
-        }
-        func theNode() throws(ScheduleFile.Malformed) -> Int {
-            let node = try need(node, "node")
-            guard (0..<nodes).contains(node) else {
-                throw ScheduleFile.Malformed("there is no node \(node) for the \(kind) at \(at) s")
-            }
-            return node
-        }
-        func time() throws(ScheduleFile.Malformed) -> Duration {
-            try ScheduleFile.duration(try need(lasts, "lasts"), "lasts")
-        }
-        let fault: ScheduledFault.Fault
-        switch kind {
-        case "crash":
-            fault = .crash(node: try theNode(), after: lasts == nil ? nil : try time())
-        case "freeze": fault = .freeze(node: try theNode(), try time())
-        case "partition":
-            let group = try need(group, "group")
-            guard group.allSatisfy({ (0..<nodes).contains($0) }) else {
-                throw ScheduleFile.Malformed("the partition at \(at) s names unknown nodes")
-            }
-            fault = .partition(group: group, oneWay: oneWay ?? false, try time())
-        case "slow":
-            let factor = try need(factor, "factor")
-            guard factor > 0, factor < 1e6 else {
-                throw ScheduleFile.Malformed("the factor \(factor) is out of bounds")
-            }
-            fault = .slow(node: try theNode(), factor: factor, try time())
-        case "stick": fault = .stick(node: try theNode(), try time())
-        case "loss":
-            let rate = try need(rate, "rate")
-            guard (0...1).contains(rate) else {
-                throw ScheduleFile.Malformed("the rate \(rate) is not 0 to 1")
-            }
-            fault = .loss(rate: rate, try time())
-        case "join": fault = .join(node: try theNode())
-        case "leave": fault = .leave(node: try theNode())
-        default: throw ScheduleFile.Malformed("'\(kind)' is no kind of fault")
-        }
-        return ScheduledFault(time: try ScheduleFile.duration(at, "at"), fault: fault)
+        model.streamLoss = streamLoss ?? model.streamLoss
+        model.sumDuplication = sumDuplication ?? model.sumDuplication
     }
 }

@@ -24,16 +24,29 @@ enum SimulatedEvent: Sendable {
     case broken(flow: Int)
 }
 
-/// Something on its way from one node to another.
-struct Packet: Sendable {
+/// Something on its way from one node to another. A class, so that the queue of events moves
+/// references.
+final class Packet: Sendable {
     /// Indices of nodes.
     let from: Int
     let to: Int
-    /// The boot of the sending process.
+    /// The number of the sending process, and who it is.
     let boot: UInt64
+    let sender: ParticipantID
     /// When it was sent first.
     let since: Instant
     let content: Content
+
+    init(
+        from: Int, to: Int, boot: UInt64, sender: ParticipantID, since: Instant, content: Content
+    ) {
+        self.from = from
+        self.to = to
+        self.boot = boot
+        self.sender = sender
+        self.since = since
+        self.content = content
+    }
 
     enum Content: Sendable {
         case datagram(GossipMessage)

@@ -12,40 +12,20 @@ struct UnitTallies: Sendable {
     /// The relative cost of a sample in each tile; mean one over the frame's pixels.
     let tileCosts: [Double]
 
-    init(workSpace: WorkSpace, seed: UInt64, costSigma: Double) {
+    init(workSpace: WorkSpace, seed: UInt64, costs: CostDistribution) {
         self.workSpace = workSpace
         var random = RandomNumbers(seed: seed)
         var sums: [UInt64] = [0]
         sums.reserveCapacity(workSpace.count + 1)
         for _ in 0..<workSpace.count { sums.append(sums[sums.count - 1] &+ random.next()) }
         self.sums = sums
-        let raw = (0..<workSpace.grid.count).map { _ in
-            Self.lognormal(costSigma, using: &random)
-        }
+        let raw = costs.draw(workSpace.grid, using: &random)
         let grid = workSpace.grid
         let work = raw.enumerated().reduce(0) { sum, tile in
             sum + tile.element * Double(grid.rectangle(ofTile: tile.offset).area)
         }
         let mean = work / Double(grid.width * grid.height)
         tileCosts = raw.map { $0 / mean }
-    }
-
-    /// exp(σ·z) with z from a sum of twelve uniforms: normal enough, and without libm.
-    static func lognormal(_ sigma: Double, using random: inout RandomNumbers) -> Double {
-        exponential(sigma * (0..<12).reduce(-6.0) { z, _ in z + random.unit() })
-    }
-
-    /// e to the x, the same on every machine.
-    static func exponential(_ x: Double) -> Double {
-        var term = 1.0
-        var sum = 1.0
-        let y = x / 64
-        for n in 1..<16 {
-            term *= y / Double(n)
-            sum += term
-        }
-        for _ in 0..<6 { sum *= sum }
-        return sum
     }
 
     /// What a film of exactly this coverage is worth.

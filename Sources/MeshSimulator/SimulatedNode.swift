@@ -6,12 +6,19 @@ import MeshNode
 
 /// A machine.
 struct SimulatedNode {
-    let id: NodeID
+    /// As its disk has it.
+    var id: NodeID
     let address: NodeAddress
     /// Of its devices, samples per second.
     let speeds: [Double]
-    /// Of the last process.
+    /// How much too fast its clock runs.
+    let clockDrift: Double
+    /// Numbers its processes; names what belongs to the last one.
     var boot: UInt64 = 0
+    /// How often it has started, as its disk has it.
+    var bootOnDisk: UInt64 = 0
+    /// Frames whose scenes are on its disk, by their place among the jobs.
+    var scenes: Set<Int> = []
     var process: SimulatedProcess?
     /// It will not be started again.
     var isGone = false
@@ -22,10 +29,15 @@ struct SimulatedNode {
     var backlog: [SimulatedEvent] = []
     /// Devices need this many times longer.
     var slowness = 1.0
-    var isStuck = false
-    /// When its link is free again, each way.
-    var sendsUntil = Instant.zero
-    var receivesUntil = Instant.zero
+    /// For each device how many faults keep it from finishing anything.
+    var stuck: [Int]
+    /// How often its owner sits at it.
+    var pauses = 0
+    /// How many faults break the streams that it opens.
+    var mutes = 0
+    /// Its link, each way.
+    var sending: SimulatedLink
+    var receiving: SimulatedLink
     /// Streams that it sends; they take turns on the link.
     var outgoing: [FilmFlow] = []
     /// Whether an event comes when the link is free.
@@ -37,6 +49,24 @@ struct SimulatedNode {
 
     /// Whether it runs and does something.
     var isRunning: Bool { process != nil && !isFrozen }
+
+    init(
+        id: NodeID, address: NodeAddress, speeds: [Double], clockDrift: Double,
+        bytesPerSecond: Double
+    ) {
+        self.id = id
+        self.address = address
+        self.speeds = speeds
+        self.clockDrift = clockDrift
+        stuck = speeds.map { _ in 0 }
+        sending = SimulatedLink(bytesPerSecond: bytesPerSecond)
+        receiving = sending
+    }
+
+    /// What a device renders now, samples per second.
+    func speed(of device: Int) -> Double {
+        isFrozen || pauses > 0 || stuck[device] > 0 ? 0 : speeds[device] / slowness
+    }
 }
 
 /// A running process. A class, because a machine of some kilobytes is looked at after every event
@@ -44,22 +74,24 @@ struct SimulatedNode {
 final class SimulatedProcess {
     let identity: ParticipantID
     var node: MeshNode
-    /// Added to the simulation's time: no two processes have the same origin.
-    let clockOffset: Duration
+    /// No two processes have the same origin.
+    var clock: SimulatedClock
     var drivers: [FrameID: FilmKeeper] = [:]
     var devices: [SimulatedDevice]
     /// When the next timer event comes.
     var timer = Instant.distantFuture
     var wantsUnits = false
+    /// Whether it has noticed that its machine's owner is there.
+    var knowsOwner = false
     /// Attempts to fetch a film so far.
     var fetches = 0
     /// By frame: when a request for work counts as unanswered. Only looked up.
     var asksUntil: [FrameID: Instant] = [:]
 
-    init(identity: ParticipantID, node: MeshNode, clockOffset: Duration, speeds: [Double]) {
+    init(identity: ParticipantID, node: MeshNode, clock: SimulatedClock, speeds: [Double]) {
         self.identity = identity
         self.node = node
-        self.clockOffset = clockOffset
+        self.clock = clock
         devices = speeds.map { SimulatedDevice(speed: $0) }
     }
 }

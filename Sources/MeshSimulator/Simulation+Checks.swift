@@ -71,16 +71,24 @@ extension Simulation {
             guard jobs[number].outcome.end != .void else { continue }
             guard let frame = jobs[number].frame else { return false }
             let processes = nodes.compactMap(\.process)
-            if jobs[number].outcome.end == .delivered {
-                // A node that still waits for a job or a scene holds nothing.
-                guard processes.allSatisfy({ $0.drivers[frame] == nil }) else { return false }
+            // A node that still waits for a job or a scene holds nothing.
+            let isForgotten = processes.allSatisfy { $0.drivers[frame] == nil }
+            if jobs[number].outcome.end == .delivered || jobs[number].outcome.end == .cancelled {
+                guard isForgotten else { return false }
+                continue
+            }
+            if jobs[number].isCancelled, isForgotten {
+                jobs[number].outcome.end = .cancelled
                 continue
             }
             guard !processes.contains(where: { $0.identity == frame.originator }) else {
                 return false
             }
             let participants = processes.compactMap { $0.node.participant(of: frame) }
-            guard participants.allSatisfy(\.isComplete) else { return false }
+            // A ledger-only participant is content when another has the film.
+            guard participants.allSatisfy({ $0.isComplete || !$0.wantsFilm && $0.isDone }),
+                participants.isEmpty || participants.contains(where: \.isComplete)
+            else { return false }
             jobs[number].outcome.end = participants.isEmpty ? .void : .kept
         }
         return true

@@ -33,6 +33,9 @@ extension Simulation {
         let flow = FilmFlow(
             number: flowNumber, from: index, to: other, boot: nodes[index].boot, content: content,
             bytes: bytes ?? 64, pieces: min(pieces, network.piecesMax))
+        flow.breaks =
+            nodes[index].mutes > 0
+            || network.streamLoss > 0 && random.unit() < network.streamLoss
         flows[flow.number] = flow
         nodes[index].outgoing.append(flow)
         nodes[index].figures.sent[.reduce].messages += 1
@@ -62,10 +65,15 @@ extension Simulation {
         let last = occupyLinks(bytes: bytes, from: index, to: flow.to)
         nodes[index].figures.sent[.reduce].bytes += bytes
         nodes[flow.to].figures.received[.reduce].bytes += bytes
-        queue.add(.piece(flow: flow.number), at: last)
+        if flow.breaks {
+            nodes[index].outgoing.removeAll { $0 === flow }
+            queue.add(.broken(flow: flow.number), at: last)
+        } else {
+            queue.add(.piece(flow: flow.number), at: last)
+        }
         if nodes[index].outgoing.contains(where: { $0.canSend(inFlightMax: inFlightMax) }) {
             nodes[index].isSending = true
-            queue.add(.linkFree(node: index), at: nodes[index].sendsUntil)
+            queue.add(.linkFree(node: index), at: nodes[index].sending.until)
         }
     }
 
@@ -73,6 +81,7 @@ extension Simulation {
     mutating func arrive(_ event: SimulatedEvent, of number: Int) {
         guard let flow = flows[number], !flow.isOver else { return }
         let index = flow.to
+        if let until = clogEnd(from: flow.from, to: index) { return queue.add(event, at: until) }
         // A stream that meets a partition is gone; its receiver has to find out.
         guard !isBlocked(from: flow.from, to: index) else { return end(flow) }
         let boot = nodes[index].boot
@@ -89,9 +98,22 @@ extension Simulation {
             flow.arrive()
             if flow.isWhole { end(flow) }
             received(flow, at: index)
+            repeatSum(flow)
             pump(flow.from)
         }
         drive(index)
+    }
+
+    /// A sum that has come comes once more.
+    private mutating func repeatSum(_ flow: FilmFlow) {
+        let rate = configuration.network.sumDuplication
+        guard rate > 0, flow.isWhole, case .sum(let frame, _, let stripe, _, let film) = flow.content,
+            nodes[flow.from].boot == flow.boot, random.unit() < rate,
+            let again = open(
+                flow.content, of: film, frame, stripe: stripe, from: flow.from, toNode: flow.to)
+        else { return }
+        again.ledger = flow.ledger
+        makeReady(again, again.total)
     }
 
     /// Forgets a stream.

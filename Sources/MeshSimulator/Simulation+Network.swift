@@ -12,6 +12,11 @@ extension Simulation {
         cuts.contains { $0.blocks(from: from, to: to) }
     }
 
+    /// When what one node sends another gets through again; nil when nothing holds it now.
+    func clogEnd(from: Int, to: Int) -> Instant? {
+        clogs.first { $0.holds(from: from, to: to) && $0.until > now }?.until
+    }
+
     mutating func latency() -> Duration {
         let jitter = configuration.network.jitter.seconds
         // The exponential distribution's inverse, −ln(1 − u), as a sum that needs no libm.
@@ -30,31 +35,52 @@ extension Simulation {
         if let to { nodes[to].figures.received[kind].count(bytes) }
     }
 
+    /// When a datagram or a control message that is sent now arrives: it needs its time on both
+    /// links, beside the streams on them (``SimulatedLink``), and the network's latency.
+    private mutating func carry(bytes: Int, from: Int, to: Int) -> Instant {
+        let sent = nodes[from].sending.bookMessage(bytes: bytes, at: now)
+        let taken = nodes[to].receiving.bookMessage(bytes: bytes, at: now)
+        var passed = sent
+        if !ways.isEmpty {
+            let key = from * nodes.count + to
+            passed = max(passed, ways[key]?.bookMessage(bytes: bytes, at: now) ?? passed)
+        }
+        return max(passed + latency(), taken)
+    }
+
+    private func packet(_ content: Packet.Content, from: Int, to: Int) -> Packet {
+        let sender = nodes[from].process?.identity
+        return Packet(
+            from: from, to: to, boot: nodes[from].boot,
+            sender: sender ?? ParticipantID(node: nodes[from].id, boot: 0), since: now,
+            content: content)
+    }
+
     mutating func send(_ datagram: GossipMessage, from: Int, to address: NodeAddress) {
         let to = index(at: address)
-        count(.gossip, datagram.encodedSize, from: from, to: to)
+        let bytes = datagram.encodedSize
+        count(.gossip, bytes, from: from, to: to)
         guard let to else { return }
         let copies = random.unit() < configuration.network.datagramDuplication ? 2 : 1
         let loss = losses.reduce(configuration.network.datagramLoss) { $0 + $1.rate }
         for _ in 0..<copies where random.unit() >= loss {
-            let packet = Packet(
-                from: from, to: to, boot: nodes[from].boot, since: now, content: .datagram(datagram)
-            )
-            queue.add(.arrival(packet), at: now + latency())
+            queue.add(
+                .arrival(packet(.datagram(datagram), from: from, to: to)),
+                at: carry(bytes: bytes, from: from, to: to))
         }
     }
 
     mutating func send(_ message: MeshMessage, from: Int, to address: NodeAddress) {
         let to = index(at: address)
-        count(message.trafficKind, message.estimatedBytes, from: from, to: to)
+        let bytes = message.estimatedBytes
+        count(message.trafficKind, bytes, from: from, to: to)
         if case .frame(_, .grantAccepted) = message { noteSteal(by: from, from: to) }
         guard let to else { return }
         let network = configuration.network
         guard random.unit() >= network.messageLoss else { return }
-        let packet = Packet(
-            from: from, to: to, boot: nodes[from].boot, since: now, content: .message(message))
+        let packet = packet(.message(message), from: from, to: to)
         let key = from * nodes.count + to
-        let time = max(now + latency(), arrivals[key] ?? .zero)
+        let time = max(carry(bytes: bytes, from: from, to: to), arrivals[key] ?? .zero)
         arrivals[key] = time
         queue.add(.arrival(packet), at: time)
         if random.unit() < network.messageDuplication {
@@ -74,19 +100,26 @@ extension Simulation {
         return occupyLinks(bytes: bytes, from: from, to: to)
     }
 
-    /// The same, for a piece of a film stream.
+    /// The same, for a piece of a film stream; it passes a narrow way between them, too.
     mutating func occupyLinks(bytes: Int, from: Int, to: Int) -> Instant {
-        let duration = Duration(
-            seconds: Double(bytes) / configuration.network.bytesPerSecond)
-        let start = max(now, nodes[from].sendsUntil)
-        nodes[from].sendsUntil = start + duration
-        let last = max(start + latency(), nodes[to].receivesUntil) + duration
-        nodes[to].receivesUntil = last
-        return last
+        let delay = latency()
+        let left = nodes[from].sending.book(bytes: bytes, from: now)
+        var first = left.from + delay
+        var last = left.to + delay
+        if !ways.isEmpty {
+            let key = from * nodes.count + to
+            if let passed = ways[key]?.book(bytes: bytes, from: first, notBefore: last) {
+                (first, last) = passed
+            }
+        }
+        return nodes[to].receiving.book(bytes: bytes, from: first, notBefore: last).to
     }
 
     /// Something has come to a node's link.
     mutating func arrive(_ packet: Packet) {
+        if let until = clogEnd(from: packet.from, to: packet.to) {
+            return queue.add(.arrival(packet), at: until)
+        }
         if isBlocked(from: packet.from, to: packet.to) {
             // TCP tries again for a while; datagrams are gone.
             if case .message = packet.content,
@@ -122,51 +155,13 @@ extension Simulation {
     private mutating func deliver(_ packet: Packet) {
         let index = packet.to
         guard let local = localTime(index) else { return }
-        let sender = ParticipantID(node: nodes[packet.from].id, boot: packet.boot)
         switch packet.content {
         case .datagram(let datagram):
             let address = nodes[packet.from].address
             nodes[index].process?.node.receive(datagram: datagram, from: address, at: local)
         case .message(let message):
             log?("\(now) \(packet.from) → \(index): \(message)")
-            nodes[index].process?.node.receive(message, from: sender, at: local)
+            nodes[index].process?.node.receive(message, from: packet.sender, at: local)
         }
-    }
-}
-
-extension MeshMessage {
-    /// What it counts as.
-    var trafficKind: TrafficKind {
-        guard case .frame(_, let message) = self else { return .scene }
-        switch message {
-        case .stealRequest, .stealGrant, .stealRefusal, .grantAccepted, .grantRefused,
-            .lateUnitRequest, .lateUnits, .contested:
-            return .steal
-        default:
-            return .round
-        }
-    }
-
-    /// About its bytes on the wire: names take some ten bytes each, ranges some four.
-    var estimatedBytes: Int {
-        let name = 12
-        var size = 16 + 2 * name
-        switch self {
-        case .jobOffer(_, let job): size += 24 + job.payload.count
-        case .frame(_, .start(let start)):
-            let list = start.participants
-            size += 16 + name * (list.added.count + list.removed.count)
-            size += 4 * start.ledger.added.ranges.count
-        case .frame(_, .report(let report)):
-            size += 16 + 2 * name + 4 * report.claims.ranges.count
-            for seal in report.seals { size += 4 + 4 * seal.coverage.ranges.count }
-        case .frame(_, .plan(let plan)):
-            for place in plan.places { size += name * (1 + place.children.count) }
-            size += 2 * plan.seals.count
-        case .frame(_, .stealGrant(let grant)): size += 2 * name + 4 * grant.units.ranges.count
-        case .frame: size += 2 * name
-        case .jobRequest, .jobUnknown, .frameEnded: break
-        }
-        return size
     }
 }

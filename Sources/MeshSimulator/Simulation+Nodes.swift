@@ -25,7 +25,7 @@ extension Simulation {
         guard let process = nodes[index].process else { return }
         let deadline = process.node.nextDeadline
         guard deadline != .distantFuture else { return }
-        let time = max(deadline - process.clockOffset, now)
+        let time = process.clock.time(of: deadline, from: now)
         guard time < process.timer || process.timer <= now else { return }
         nodes[index].process?.timer = time
         queue.add(.local(node: index, boot: nodes[index].boot, .timer), at: time)
@@ -122,7 +122,8 @@ extension Simulation {
         _ frame: FrameID, sources: [PeerReference], at index: Int
     ) {
         var fetched = now
-        if let source = reachable(sources, from: index) {
+        // What is on the disk is not fetched again.
+        if !hasScene(of: frame, at: index), let source = reachable(sources, from: index) {
             fetched = occupyLinks(
                 .scene, bytes: configuration.sceneBytes, from: source, to: index)
         }
@@ -148,15 +149,20 @@ extension Simulation {
     /// The scene has been built, if one of its sources could be reached.
     private mutating func prepared(_ frame: FrameID, sources: [PeerReference], at index: Int) {
         guard let local = localTime(index) else { return }
-        guard reachable(sources, from: index) != nil else {
+        guard hasScene(of: frame, at: index) || reachable(sources, from: index) != nil else {
             nodes[index].process?.node.scenePreparationFailed(
                 frame, reason: "no source can be reached", at: local)
             return
         }
+        if let job = job(of: frame) { nodes[index].scenes.insert(job) }
         // The films are there before the machine speaks of them.
         let stage = nodes[index].process?.node.frames.first { $0.frame == frame }?.stage
         if stage == .preparing { nodes[index].process?.drivers[frame] = FilmKeeper() }
         nodes[index].process?.node.scenePrepared(frame, at: local)
+    }
+
+    private func hasScene(of frame: FrameID, at index: Int) -> Bool {
+        job(of: frame).map { nodes[index].scenes.contains($0) } ?? false
     }
 
     private mutating func forget(_ frame: FrameID, at index: Int) {
@@ -176,9 +182,9 @@ extension Simulation {
     /// Gives work to devices that have none.
     /// - Returns: whether the machine was asked, and may have something to say.
     private mutating func feedDevices(of index: Int) -> Bool {
-        guard let local = localTime(index), nodes[index].process?.wantsUnits == true else {
-            return false
-        }
+        guard let local = localTime(index), nodes[index].process?.wantsUnits == true,
+            nodes[index].pauses == 0
+        else { return false }
         nodes[index].process?.wantsUnits = false
         for device in nodes[index].speeds.indices
         where nodes[index].process?.devices[device].unit == nil {
@@ -194,17 +200,12 @@ extension Simulation {
     }
 
     /// The device works on, or begins, from now.
-    func speed(of device: Int, at index: Int) -> Double {
-        nodes[index].isStuck || nodes[index].isFrozen
-            ? 0 : nodes[index].speeds[device] / nodes[index].slowness
-    }
-
     mutating func beginTask(device: Int, of index: Int) {
         guard var state = nodes[index].process?.devices[device], state.unit != nil else { return }
         state.task += 1
         state.since = now
         nodes[index].process?.devices[device] = state
-        let speed = speed(of: device, at: index)
+        let speed = nodes[index].speed(of: device)
         guard speed > 0 else { return }
         queue.add(
             .local(
@@ -216,7 +217,7 @@ extension Simulation {
     /// Before the speed of a node changes: counts what its devices have done until now.
     mutating func settleTasks(of index: Int) {
         for device in nodes[index].speeds.indices {
-            let speed = speed(of: device, at: index)
+            let speed = nodes[index].speed(of: device)
             guard let state = nodes[index].process?.devices[device] else { return }
             let done = speed * (now - state.since).seconds
             nodes[index].process?.devices[device].rest = max(state.rest - done, 0)

@@ -69,7 +69,7 @@ extension Simulation {
     /// something goes wrong or one of them is not there.
     private func unheldUnits(ofJob number: Int) -> IntervalSet {
         guard activeFaults.isEmpty, jobs[number].outcome.end == .unfinished,
-            let frame = jobs[number].frame
+            !jobs[number].isCancelled, let frame = jobs[number].frame
         else { return IntervalSet() }
         var parts: [ParticipantID: FrameParticipant] = [:]
         for process in nodes.compactMap(\.process) {

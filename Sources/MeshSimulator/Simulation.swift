@@ -25,6 +25,12 @@ public struct Simulation: ~Copyable {
     var cuts: [NetworkCut] = []
     /// Rates of loss in force, by the number of their fault.
     var losses: [(number: Int, rate: Double)] = []
+    /// What is held back, by the number of its fault.
+    var clogs: [NetworkClog] = []
+    /// By sender and receiver: narrow ways.
+    var ways: [Int: SimulatedLink] = [:]
+    /// Nodes that keep no film unless they must; only looked up.
+    private let keepsNoFilm: Set<Int>
     /// By sender and receiver: when the last control message arrives.
     var arrivals: [Int: Instant] = [:]
     /// By number: what is in force.
@@ -62,7 +68,8 @@ public struct Simulation: ~Copyable {
                 address: NodeAddress(
                     10, UInt8(index >> 16 & 255), UInt8(index >> 8 & 255), UInt8(index & 255),
                     port: 4_040),
-                speeds: speeds)
+                speeds: speeds, clockDrift: configuration.drift(of: index),
+                bytesPerSecond: configuration.bytesPerSecond(of: index))
         }
         report = SimulationReport(seed: configuration.seed, nodes: nodes.count)
         if configuration.recordsTimeline { timeline = Timeline(speeds: configuration.nodes) }
@@ -73,9 +80,15 @@ public struct Simulation: ~Copyable {
                 preconditionFailure("a simulated job must be valid")
             }
             let tallies = UnitTallies(
-                workSpace: space, seed: random.next(), costSigma: configuration.costSigma)
+                workSpace: space, seed: random.next(), costs: configuration.costs)
             jobs.append(SimulatedJob(submission: submission, tallies: tallies))
         }
+        for link in configuration.links {
+            ways[link.from * nodes.count + link.to] = SimulatedLink(
+                bytesPerSecond: link.bytesPerSecond)
+        }
+        keepsNoFilm = Set(configuration.ledgerOnly)
+            .subtracting(configuration.submissions.map(\.node))
         self.random = random
     }
 
@@ -160,7 +173,7 @@ public struct Simulation: ~Copyable {
     private func introduction(of index: Int) -> Member {
         MeshNode.introduction(
             of: ParticipantID(node: nodes[index].id, boot: 1), name: "node \(index)",
-            address: nodes[index].address, configuration: nodeConfiguration,
+            address: nodes[index].address, configuration: nodeConfiguration(index),
             samplesPerSecond: nodes[index].speeds.reduce(0, +))
     }
 
@@ -169,32 +182,38 @@ public struct Simulation: ~Copyable {
     mutating func start(_ index: Int, knowing known: KnownMesh? = nil) {
         guard nodes[index].process == nil, !nodes[index].isGone else { return }
         nodes[index].boot += 1
-        let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].boot)
-        let offset = random.duration(below: .seconds(100_000))
+        nodes[index].bootOnDisk += 1
+        let identity = ParticipantID(node: nodes[index].id, boot: nodes[index].bootOnDisk)
+        let clock = SimulatedClock(
+            showing: now + random.duration(below: .seconds(100_000)), at: now,
+            drift: nodes[index].clockDrift)
+        let local = clock.reading(at: now)
         let speed = nodes[index].speeds.reduce(0, +)
         let process = SimulatedProcess(
             identity: identity,
             node: MeshNode(
                 identity: identity, name: "node \(index)", address: nodes[index].address,
-                configuration: nodeConfiguration, samplesPerSecond: known == nil ? 0 : speed,
-                knowing: known ?? KnownMesh(), seed: random.next(), at: now + offset),
-            clockOffset: offset, speeds: nodes[index].speeds)
+                configuration: nodeConfiguration(index), samplesPerSecond: known == nil ? 0 : speed,
+                knowing: known ?? KnownMesh(), seed: random.next(), at: local),
+            clock: clock, speeds: nodes[index].speeds)
+        process.knowsOwner = nodes[index].pauses > 0
         if known == nil {
-            process.node.setSpeed(samplesPerSecond: speed)
-            process.node.discovered(someAddresses(but: index), at: now + offset)
+            if !process.knowsOwner { process.node.setSpeed(samplesPerSecond: speed) }
+            process.node.discovered(someAddresses(but: index), at: local)
         }
         nodes[index].process = process
         nodes[index].startedAt = now
         disturbedAt = now
         log?("\(now) node \(index) starts as \(identity)")
-        if !nodes[index].isStuck { capacityRate += speed / nodes[index].slowness }
+        capacityRate += nodes[index].speeds.indices.reduce(0) { $0 + nodes[index].speed(of: $1) }
         drive(index)
     }
 
-    /// Of every node: with other policies nobody is given work unasked, and a thief that wants none
-    /// ahead never asks.
-    private var nodeConfiguration: MeshNodeConfiguration {
+    /// With other policies nobody is given work unasked, and a thief that wants none ahead never
+    /// asks.
+    private func nodeConfiguration(_ index: Int) -> MeshNodeConfiguration {
         var node = configuration.node
+        if keepsNoFilm.contains(index) { node.frame.keepsFilm = false }
         if configuration.policy != .stealing {
             node.frame.stealAhead = .zero
             node.frame.sharesWithNewcomers = false
@@ -225,6 +244,7 @@ public struct Simulation: ~Copyable {
         let frame = nodes[index].process?.node.submit(jobs[number].submission.job, at: local)
         guard let frame else { return }
         jobs[number].frame = frame
+        nodes[index].scenes.insert(number)
         timeline?.addSubmission(of: frame, at: now)
         jobs[number].submittedAt = now
         jobs[number].capacityBefore = capacity
@@ -238,7 +258,7 @@ public struct Simulation: ~Copyable {
 
     /// The present as a node's clock has it.
     func localTime(_ index: Int) -> Instant? {
-        nodes[index].process.map { now + $0.clockOffset }
+        nodes[index].process.map { $0.clock.reading(at: now) }
     }
 
     /// The node at an address.
@@ -255,8 +275,8 @@ public struct Simulation: ~Copyable {
     /// Sums up what the devices can do now.
     mutating func measureCapacity() {
         capacityRate = nodes.reduce(0) { sum, node in
-            guard node.isRunning, !node.isStuck else { return sum }
-            return sum + node.speeds.reduce(0, +) / node.slowness
+            guard node.isRunning else { return sum }
+            return sum + node.speeds.indices.reduce(0) { $0 + node.speed(of: $1) }
         }
     }
 
@@ -334,17 +354,7 @@ struct SimulatedJob {
     /// Units that nobody has held since.
     var unheld = IntervalSet()
     var unheldSince = Instant.zero
+    /// Somebody has ended it.
+    var isCancelled = false
     var outcome = FrameOutcome()
-}
-
-/// A border that some of the network's traffic does not cross.
-struct NetworkCut: Sendable {
-    let number: Int
-    /// For each node, whether it is inside.
-    let inside: [Bool]
-    let oneWay: Bool
-
-    func blocks(from: Int, to: Int) -> Bool {
-        inside[from] != inside[to] && (inside[from] || !oneWay)
-    }
 }

@@ -21,8 +21,17 @@ public struct SimulationConfiguration: Sendable {
     public var scenePreparation: Duration = .milliseconds(150)
     /// What it fetches for that, besides the job.
     public var sceneBytes = 1_000_000
-    /// The sigma of the lognormal distribution of the tiles' costs per sample; zero: all alike.
-    public var costSigma = 0.5
+    /// How the tiles' costs per sample differ.
+    public var costs = CostDistribution.lognormal(sigma: 0.5)
+    /// For each node how much too fast its clock runs, as a share; those beyond the list are right.
+    public var clockDrift: [Double] = []
+    /// For each node the bytes per second of its link, each way; those beyond the list have
+    /// ``NetworkModel/bytesPerSecond``.
+    public var bandwidth: [Double] = []
+    /// Narrow ways between two nodes.
+    public var links: [LinkModel] = []
+    /// The nodes that keep no film unless they must, by index; an originator always keeps its own.
+    public var ledgerOnly: [Int] = []
     /// The bytes of a film stream per pixel of a touched tile: three channels of beauty and two
     /// auxiliary ones as 4-byte numbers, packed to 0.75.
     public var bytesPerPixel = 15.0
@@ -41,6 +50,14 @@ public struct SimulationConfiguration: Sendable {
     public init(seed: UInt64, nodes: [[Double]]) {
         self.seed = seed
         self.nodes = nodes
+    }
+
+    /// How much too fast a node's clock runs.
+    func drift(of node: Int) -> Double { node < clockDrift.count ? clockDrift[node] : 0 }
+
+    /// Of a node's link, each way.
+    func bytesPerSecond(of node: Int) -> Double {
+        node < bandwidth.count ? bandwidth[node] : network.bytesPerSecond
     }
 
     /// A frame that a node submits.
@@ -70,6 +87,10 @@ public struct NetworkModel: Hashable, Sendable {
     /// The share of control messages that are lost with their connection, or arrive twice.
     public var messageLoss = 0.0
     public var messageDuplication = 0.0
+    /// The share of streams that break, and of a round's sums that arrive once more, up to five
+    /// seconds late.
+    public var streamLoss = 0.0
+    public var sumDuplication = 0.0
     /// A message that meets a partition is tried again for this long, as TCP does.
     public var messagePatience: Duration = .seconds(12)
     /// A stream on which nothing moves for this long has failed.
@@ -87,11 +108,24 @@ public struct NetworkModel: Hashable, Sendable {
     public var isPerfect: Bool {
         get {
             datagramLoss == 0 && datagramDuplication == 0 && messageLoss == 0
-                && messageDuplication == 0
+                && messageDuplication == 0 && streamLoss == 0 && sumDuplication == 0
         }
         set {
             guard newValue else { return }
             (datagramLoss, datagramDuplication, messageLoss, messageDuplication) = (0, 0, 0, 0)
+            (streamLoss, sumDuplication) = (0, 0)
         }
+    }
+}
+
+/// What is narrower between two nodes than at their ends, one way.
+public struct LinkModel: Hashable, Codable, Sendable {
+    public var from: Int
+    public var to: Int
+    public var bytesPerSecond: Double
+    public init(from: Int, to: Int, bytesPerSecond: Double) {
+        self.from = from
+        self.to = to
+        self.bytesPerSecond = bytesPerSecond
     }
 }

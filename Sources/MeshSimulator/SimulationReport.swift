@@ -47,6 +47,8 @@ public struct FrameOutcome: Hashable, Sendable {
         /// It was never submitted, because its originator was not there, or nobody was left who
         /// took part in it.
         case void
+        /// Somebody ended it, and all have forgotten it.
+        case cancelled
         case unfinished
     }
     public var end = End.unfinished

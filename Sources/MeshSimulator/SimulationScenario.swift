@@ -21,10 +21,13 @@ public struct SimulationScenario: Sendable {
     public var faults: [ScheduledFault] = []
     /// A network that is not the usual one of the fault level.
     public var network: NetworkModel?
-    /// The sigma of the tiles' costs; see ``SimulationConfiguration/costSigma``.
-    public var costSigma = 0.5
     /// See ``SimulationConfiguration/startsJoined``.
     public var startsJoined = false
+    /// How the tiles' costs differ; lognormal with sigma 0.5, or chosen by the seed when all goes
+    /// wrong, if nil.
+    public var costs: CostDistribution?
+    /// The links of the nodes; all alike if nil. See ``bandwidths(_:using:)``.
+    public var bandwidth: SpeedDistribution?
 
     public init() {}
 
@@ -36,6 +39,20 @@ public struct SimulationScenario: Sendable {
         case mild
         /// Everything at once, more often than ever happens.
         case wild
+    }
+
+    /// Bytes per second of each node's link: a list and `uniform` are in Mbit/s, the others times
+    /// the usual 936 Mbit/s.
+    func bandwidths(
+        _ distribution: SpeedDistribution, _ count: Int, using random: inout RandomNumbers
+    ) -> [Double] {
+        let drawn = distribution.draw(count, using: &random)
+        let scale: Double =
+            switch distribution {
+            case .list, .uniform: 1e6 / 8
+            case .equal, .lognormal, .powers: NetworkModel().bytesPerSecond
+            }
+        return drawn.map { max($0 * scale, 1e3) }
     }
 
     /// The run of a seed.
@@ -69,11 +86,10 @@ extension SimulationConfiguration {
         let job = scenario.frame ?? chosen
         let nodes = speeds(of: scenario, job, count: count, using: &random)
         var result = SimulationConfiguration(seed: seed, nodes: nodes)
-        result.costSigma = scenario.costSigma
         result.startsJoined = scenario.startsJoined
+        let level = scenario.faultLevel
         let node = scenario.originator.map { $0 % count } ?? random.below(count)
         result.submissions = [Submission(time: .seconds(2), node: node, job: job)]
-        let level = scenario.faultLevel
         if level != .none, random.below(3) == 0 {
             let second = Submission(
                 time: .seconds(2) + random.duration(below: .seconds(6)), node: random.below(count),
@@ -83,16 +99,71 @@ extension SimulationConfiguration {
         switch level {
         case .none: result.network.isPerfect = true
         case .mild: break
-        case .wild:
-            result.network.datagramLoss = 0.05 * random.unit()
-            result.network.datagramDuplication = 0.02 * random.unit()
-            result.network.messageLoss = 0.02 * random.unit()
-            result.network.messageDuplication = 0.02 * random.unit()
+        case .wild: result.makeWild(scenario, using: &random)
+        }
+        if level != .none, result.clockDrift.isEmpty {
+            // Quartz: within 200 ppm.
+            result.clockDrift = (0..<count).map { _ in 4e-4 * random.unit() - 2e-4 }
+        }
+        if let costs = scenario.costs { result.costs = costs }
+        if let bandwidth = scenario.bandwidth {
+            result.bandwidth = scenario.bandwidths(bandwidth, count, using: &random)
         }
         if let network = scenario.network { result.network = network }
-        result.faults = ScheduledFault.random(level, nodes: count, using: &random)
+        let mesh = ScheduledFault.Mesh(
+            nodes: count, originators: result.submissions.map(\.node))
+        result.faults = ScheduledFault.random(level, of: mesh, using: &random)
         result.faults = (result.faults + scenario.faults).sorted { $0.time < $1.time }
         return result
+    }
+
+    /// Draws what is unusual without being a fault of some moment.
+    private mutating func makeWild(
+        _ scenario: SimulationScenario, using random: inout RandomNumbers
+    ) {
+        network.datagramLoss = 0.05 * random.unit()
+        network.datagramDuplication = 0.02 * random.unit()
+        network.messageLoss = 0.02 * random.unit()
+        network.messageDuplication = 0.02 * random.unit()
+        network.streamLoss = random.below(2) == 0 ? 0 : 0.02 * random.unit()
+        network.sumDuplication = random.below(2) == 0 ? 0 : 0.1 * random.unit()
+        let count = nodes.count
+        if random.below(2) == 0 {
+            clockDrift = (0..<count).map { _ in 0.1 * random.unit() - 0.05 }
+        }
+        switch random.below(6) {
+        case 0: costs = .lognormal(sigma: 2 * random.unit())
+        case 1: costs = .pareto(alpha: 1.1 + random.unit())
+        case 2, 3: costs = .field(sigma: 2 * random.unit(), length: 0.1 + 0.4 * random.unit())
+        default: break
+        }
+        if scenario.bandwidth == nil, random.below(4) == 0 {
+            // From 1 Gbit/s down to 30 Mbit/s.
+            bandwidth = (0..<count).map { _ in
+                network.bytesPerSecond * Chance.exponential(-3.5 * random.unit())
+            }
+        }
+        if random.below(4) == 0 {
+            for _ in 0..<count {
+                let from = random.below(count)
+                let to = random.below(count)
+                guard from != to else { continue }
+                links.append(
+                    LinkModel(
+                        from: from, to: to,
+                        bytesPerSecond: network.bytesPerSecond
+                            * Chance.exponential(-3.5 * random.unit())))
+            }
+        }
+        // Small frames of others, at any time.
+        while random.below(4) == 0, submissions.count < 4 {
+            let job = JobDescription(width: 128, height: 96, tileSize: 32, samplesPerPixel: 16)
+            let time = Duration.seconds(2) + random.duration(below: .seconds(10))
+            submissions.append(Submission(time: time, node: random.below(count), job: job))
+        }
+        if random.below(4) == 0 {
+            ledgerOnly = (0..<count).filter { _ in random.below(3) == 0 }
+        }
     }
 
     /// Samples per second of each node's devices.

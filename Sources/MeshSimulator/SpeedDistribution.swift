@@ -61,7 +61,7 @@ public enum SpeedDistribution: Hashable, Sendable {
             case .equal: 1
             case .uniform(let bounds):
                 bounds.lowerBound + (bounds.upperBound - bounds.lowerBound) * random.unit()
-            case .lognormal(let sigma): UnitTallies.lognormal(sigma, using: &random)
+            case .lognormal(let sigma): Chance.lognormal(sigma, using: &random)
             case .powers(let powers): Double(1 << random.below(powers))
             }
         }

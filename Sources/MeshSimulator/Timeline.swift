@@ -39,6 +39,8 @@ public struct Timeline: Sendable {
         /// Nil: of no node.
         let node: Int?
         let at: Instant
+        /// How long it lasts, if it does.
+        var length = Duration.zero
     }
 
     init(speeds: [[Double]]) { self.speeds = speeds }
@@ -62,7 +64,9 @@ public struct Timeline: Sendable {
     }
 
     mutating func addFault(_ fault: ScheduledFault.Fault, at now: Instant) {
-        marks.append(Mark(name: fault.name, node: fault.node, at: now))
+        var length = fault.duration
+        if case .crash = fault { length = .zero }
+        marks.append(Mark(name: fault.name, node: fault.node, at: now, length: length))
     }
 
     /// The root tells its contributors what to send: a data phase begins.
@@ -104,6 +108,9 @@ public struct Timeline: Sendable {
             events.append(
                 #"{"ph":"M","pid":\#(node),"tid":\#(Self.roundThread),"name":"thread_name","#
                     + #""args":{"name":"rounds"}}"#)
+            events.append(
+                #"{"ph":"M","pid":\#(node),"tid":\#(Self.faultThread),"name":"thread_name","#
+                    + #""args":{"name":"faults"}}"#)
         }
         for unit in units {
             events.append(
@@ -123,11 +130,19 @@ public struct Timeline: Sendable {
             events.append(#"{"ph":"s","pid":\#(steal.victim),"tid":0,\#(both)}"#)
             events.append(#"{"ph":"f","bp":"e","pid":\#(steal.thief),"tid":0,\#(both)}"#)
         }
-        for mark in marks {
+        for (number, mark) in marks.enumerated() {
             let place = mark.node.map { #""pid":\#($0),"s":"p""# } ?? #""pid":0,"s":"g""#
             events.append(
                 #"{"ph":"i","tid":0,\#(place),"name":"\#(mark.name)","#
                     + #""ts":\#(Self.microseconds(mark.at))}"#)
+            guard mark.length > .zero else { continue }
+            // Spans of one row must nest: one that overlaps another is async.
+            let both =
+                #""cat":"fault","pid":\#(mark.node ?? 0),"tid":\#(Self.faultThread),"#
+                + #""name":"\#(mark.name)","id":\#(number),"#
+            events.append(#"{"ph":"b",\#(both)"ts":\#(Self.microseconds(mark.at))}"#)
+            events.append(
+                #"{"ph":"e",\#(both)"ts":\#(Self.microseconds(mark.at + mark.length))}"#)
         }
         return "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"
             + events.joined(separator: ",\n") + "\n]}\n"
@@ -135,6 +150,7 @@ public struct Timeline: Sendable {
 
     /// The thread that shows rounds, beyond all devices.
     private static let roundThread = 1_000
+    private static let faultThread = 1_001
 
     private static func microseconds(_ instant: Instant) -> String {
         let whole = instant.nanoseconds / 1_000

@@ -66,6 +66,10 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var stripedBytesMin = 256 << 10
     /// For that estimate: seven to eight channels as 4-byte numbers, packed to 0.75 and less.
     public var sumBytesPerPixel = 15.0
+    /// After so many data rounds in a row that failed because of one participant, its sealed
+    /// partial films count as unmentioned: their units are lost, and given to others. By then it
+    /// was left out 1, 2, 4, 8 and 16 rounds; a link that only hiccups has got through.
+    public var failuresMax = 6
     /// The shortest time between two starts, when everything is rendered.
     public var startIntervalMin: Duration = .milliseconds(10)
     /// How often a complete frame's last start is repeated for those who have not said that they

@@ -16,13 +16,16 @@ extension RootState {
 
     /// Puts the reports together.
     /// - Parameter countMax: a member with more claims than this is not at its last.
-    func makeLateBook(countMax: Int) -> LateBook {
+    /// - Parameter isMute: of whose sealed partial films nothing is to be hoped for.
+    func makeLateBook(countMax: Int, isMute: (Member) -> Bool) -> LateBook {
         var aged: [SampleRange] = []
         var sealed: [SampleRange] = []
         var last: [(samplesPerSecond: Double, claims: IntervalSet)] = []
         for member in others {
             aged += member.aging.aged.ranges
-            for seal in member.report?.seals ?? [] { sealed += seal.coverage.ranges }
+            if !isMute(member) {
+                for seal in member.report?.seals ?? [] { sealed += seal.coverage.ranges }
+            }
             if let claims = member.report?.claims, !claims.isEmpty, claims.count <= countMax {
                 last.append((member.samplesPerSecond, claims))
             }
@@ -37,7 +40,8 @@ extension FrameParticipant {
     /// tells its owners.
     mutating func helpWithLateUnit(_ helper: ParticipantID, at now: Instant) {
         guard root != nil, !isComplete, !lacks(.stuckUnitsNotDoubled),
-            let position = root?.position(of: helper)
+            let position = root?.position(of: helper),
+            root.map({ !isMute($0[position]) }) ?? false
         else { return }
         if root?.helped.count ?? 0 >= configuration.helpedUnitsMax { root?.helped = [:] }
         let candidates = lateUnits(for: helper, at: position, now: now)
@@ -65,7 +69,8 @@ extension FrameParticipant {
         for helper: ParticipantID, at position: Int, now: Instant
     ) -> IntervalSet {
         let book =
-            root?.lateBook ?? root?.makeLateBook(countMax: configuration.lateUnitsMax)
+            root?.lateBook
+            ?? root?.makeLateBook(countMax: configuration.lateUnitsMax, isMute: isMute)
         root?.lateBook = book
         guard let book, let root else { return IntervalSet() }
         let helperSpeed = helper == identity ? speed : root[position].samplesPerSecond

@@ -241,6 +241,8 @@ extension FrameParticipant {
         for member in root.others {
             guard let report = member.report else { continue }
             ranges += report.claims.ranges
+            // What never arrives is held by nobody, as far as the frame is concerned.
+            guard !isMute(member) else { continue }
             for seal in report.seals { ranges += seal.coverage.ranges }
         }
         let unmentioned = IntervalSet(workSpace.all).subtracting(IntervalSet(ranges))
@@ -249,6 +251,11 @@ extension FrameParticipant {
         statistics.unitsLost += lost.count
         emit(.event(.lost(lost)))
         addClaims(lost, at: now)
+    }
+
+    /// Whether a member reports, but nothing that it contributes ever arrives.
+    func isMute(_ member: RootState.Member) -> Bool {
+        member.failures >= configuration.failuresMax && !lacks(.muteWaitedFor)
     }
 
     private func largestFilm() -> (holder: ParticipantID, filmUnits: Int)? {

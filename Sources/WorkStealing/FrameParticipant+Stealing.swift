@@ -99,9 +99,10 @@ extension FrameParticipant {
         }
     }
 
-    /// Whether somebody else takes part, as far as this node knows.
+    /// Whether somebody else takes part, as far as this node knows, and its results arrive.
     private func isParticipant(_ other: ParticipantID) -> Bool {
-        root?.position(of: other) != nil || participants.contains(other)
+        if let root, let position = root.position(of: other) { return !isMute(root[position]) }
+        return participants.contains(other)
     }
 
     /// The root gives newcomers their parts of what it holds before they ask, in proportion to all

@@ -27,6 +27,8 @@ package enum ProtocolMutation: String, Hashable, Sendable, CaseIterable {
     case stuckUnitsNotDoubled
     /// The root does not look for units that nobody holds.
     case lossesNotCounted
+    /// The root counts on partial films that have failed to arrive again and again.
+    case muteWaitedFor
     /// Partial films of one unit share their numbers with others.
     case partialsNotToldApart
 }

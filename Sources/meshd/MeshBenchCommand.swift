@@ -152,7 +152,7 @@ struct MeshBenchCommand: AsyncParsableCommand {
         scenario.speeds = .list(speeds)
         scenario.frame = JobDescription(width: 1_920, height: 1_080, samplesPerPixel: 256)
         scenario.idealSeconds = 30
-        scenario.costSigma = 1
+        scenario.costs = .lognormal(sigma: 1)
         let fastest = speeds.count - 1
         let events: [(String, [ScheduledFault])] = [
             ("no fault", []),
@@ -186,7 +186,7 @@ struct MeshBenchCommand: AsyncParsableCommand {
             scenario.speeds = .list(speeds)
             scenario.nodes = count
             scenario.idealSeconds = 60
-            scenario.costSigma = 0.5
+            scenario.costs = .lognormal(sigma: 0.5)
             scenario.startsJoined = true
             // About five hundred units for a node of middle speed.
             let (width, height) = count > 1_000 ? (7_680, 4_320) : (3_840, 2_160)

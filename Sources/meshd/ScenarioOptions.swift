@@ -26,12 +26,26 @@ struct ScenarioOptions: ParsableArguments {
     var ideal = 8.0
     @Option(help: ArgumentHelp("The node that submits it. (default: any)", valueName: "index"))
     var originator: Int?
-    @Option(help: ArgumentHelp("Sigma of the lognormal cost of tiles.", valueName: "number"))
-    var costSigma = 0.5
+    @Option(
+        help: ArgumentHelp(
+            "Sigma of the lognormal cost of tiles. (default: 0.5)", valueName: "number"))
+    var costSigma: Double?
+    @Option(
+        help: ArgumentHelp(
+            """
+            The cost of tiles: lognormal:SIGMA, pareto:ALPHA, or field:SIGMA:LENGTH, which is \
+            smooth over the image. (default: by the seed under wild faults)
+            """, valueName: "name"))
+    var costDistribution: CostOption?
     @Option(help: ArgumentHelp("Of the network, one way, without jitter.", valueName: "ms"))
     var latency: Double?
-    @Option(help: ArgumentHelp("Of each node's link, each way.", valueName: "Mbit/s"))
-    var bandwidth: Double?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Of the nodes' links, each way: a number or list in Mbit/s, uniform:LOW..HIGH, or \
+            lognormal:SIGMA or powers:COUNT times 936.
+            """, valueName: "Mbit/s"))
+    var bandwidth: SpeedOption?
     @Option(
         help: ArgumentHelp(
             "What each node fetches of the scene. (default: 1 MB)", valueName: "bytes"))
@@ -48,11 +62,14 @@ struct ScenarioOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...16_384).contains(nodes ?? 1), (0.1...100_000).contains(ideal),
-            (0...4).contains(costSigma), (0...10_000).contains(latency ?? 0),
-            (0.001...1e6).contains(bandwidth ?? 1), (0...1 << 40).contains(sceneBytes ?? 0),
+            (0...4).contains(costSigma ?? 0), (0...10_000).contains(latency ?? 0),
+            (0...1 << 40).contains(sceneBytes ?? 0),
             (0...1e6).contains(patience), (0...1e6).contains(sceneSeconds),
             (0...1 << 20).contains(originator ?? 0)
         else { throw ValidationError("a number is out of its bounds; see 'man meshd'") }
+        guard costSigma == nil || costDistribution == nil else {
+            throw ValidationError("give '--cost-sigma' or '--cost-distribution', not both")
+        }
     }
 
     /// The file that `--faults` names; nil for a level.
@@ -79,8 +96,10 @@ struct ScenarioOptions: ParsableArguments {
         scenario.frame = frame?.job
         scenario.idealSeconds = ideal
         scenario.originator = originator
-        scenario.costSigma = costSigma
         scenario.startsJoined = joined
+        scenario.costs =
+            costDistribution?.distribution ?? costSigma.map { .lognormal(sigma: $0) }
+        scenario.bandwidth = bandwidth?.distribution
         scenario.faultLevel = SimulationScenario.FaultLevel(rawValue: faults) ?? .none
         return scenario
     }
@@ -91,7 +110,6 @@ struct SimPlan: Sendable {
     let scenario: SimulationScenario
     let file: ScheduleFile?
     let latency: Double?
-    let bandwidth: Double?
     let sceneBytes: Int?
     let sceneSeconds: Double
     let patience: Double
@@ -101,7 +119,6 @@ struct SimPlan: Sendable {
         self.scenario = scenario
         self.file = file
         latency = options.latency
-        bandwidth = options.bandwidth
         sceneBytes = options.sceneBytes
         sceneSeconds = options.sceneSeconds
         patience = options.patience
@@ -113,7 +130,6 @@ struct SimPlan: Sendable {
             result.network.latency = .seconds(latency / 1_000)
             result.network.jitter = .zero
         }
-        if let bandwidth { result.network.bytesPerSecond = bandwidth * 1e6 / 8 }
         if let sceneBytes { result.sceneBytes = sceneBytes }
         result.scenePreparation = .seconds(sceneSeconds)
         result.patience = .seconds(patience)
@@ -141,6 +157,16 @@ struct FrameSize: ExpressibleByArgument {
             width: numbers[0], height: numbers[1], samplesPerPixel: numbers[2])
         guard job.isValid else { return nil }
         self.job = job
+    }
+}
+
+/// How the costs of tiles differ.
+struct CostOption: ExpressibleByArgument {
+    let distribution: CostDistribution
+
+    init?(argument: String) {
+        guard let distribution = CostDistribution(argument) else { return nil }
+        self.distribution = distribution
     }
 }
 

@@ -108,7 +108,7 @@ struct SimSummary {
     var text: String {
         let frames = reports.flatMap(\.frames)
         var ends: [String] = []
-        for end in [FrameOutcome.End.delivered, .kept, .void, .unfinished] {
+        for end in [FrameOutcome.End.delivered, .kept, .void, .cancelled, .unfinished] {
             let count = frames.count { $0.end == end }
             if count > 0 { ends.append("\(count) \(end.rawValue)") }
         }

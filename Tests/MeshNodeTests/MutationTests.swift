@@ -35,6 +35,7 @@ struct MutationTests {
         Plant(.stuckUnitsNotDoubled, .unfinished),
         Plant(.lossesNotCounted, .unheldUnits),
         Plant(.partialsNotToldApart, .disagreement),
+        Plant(.muteWaitedFor, .unfinished),
     ]
 
     /// A run in which the rule matters.
@@ -48,6 +49,11 @@ struct MutationTests {
             run.nodes[run.submissions[0].node] = [30_000, 0.001]
             run.submissions = Array(run.submissions.prefix(1))
             run.faults = []
+        case .muteWaitedFor:
+            // Its messages pass a firewall, its streams never do.
+            run.submissions = Array(run.submissions.prefix(1))
+            let mute = (run.submissions[0].node + 1) % run.nodes.count
+            run.faults = [ScheduledFault(time: .zero, fault: .mute(node: mute, nil))]
         case .ledgerTakenForFilm:
             run.node.frame.keepsFilm = false
         default: break

@@ -125,7 +125,7 @@ struct SimulationTests {
     func untrueFilms() throws {
         let job = JobDescription(width: 64, height: 64, samplesPerPixel: 4)
         let space = try #require(job.workSpace)
-        let tallies = UnitTallies(workSpace: space, seed: 1, costSigma: 0.5)
+        let tallies = UnitTallies(workSpace: space, seed: 1, costs: .lognormal(sigma: 0.5))
         var film = SimulatedFilm(unit: 3, tallies)
         let isAdded = film.add(SimulatedFilm(unit: 4, tallies))
         #expect(isAdded)
