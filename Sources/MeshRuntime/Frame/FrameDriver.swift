@@ -159,6 +159,10 @@ final class FrameDriver {
             guard let self else { return }
             self.contributions[round]?.fail(self.host.identity, reason)
         }
+        for (old, other) in gatherings where !other.isReleased {
+            other.abandon()
+            gatherings[old] = nil
+        }
         gatherings[round] = gathering
         begin(
             round,
