@@ -33,6 +33,7 @@ extension Membership {
         var own = ownMember
         guard own.status != .left else { return }
         own.status = .left
+        isLeaving = true
         table.store(own)
         probes.removeAll()
         relays.removeAll()

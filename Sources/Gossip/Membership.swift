@@ -102,7 +102,7 @@ public struct Membership: Sendable {
     public var localHealth: Int { health.score }
 
     /// Whether ``leave(at:)`` was called.
-    public var isLeaving: Bool { ownMember.status == .left }
+    public internal(set) var isLeaving = false
 
     /// Whether this node has said all it had to say; after ``leave(at:)``, when it may stop.
     public var isQuiet: Bool { broadcasts.isEmpty }
@@ -223,6 +223,7 @@ public struct Membership: Sendable {
         }
         let suspects = table.members.count { $0.status == .suspect }
         precondition(suspects == suspicions.count)
+        precondition(isLeaving == (ownMember.status == .left))
     }
 }
 

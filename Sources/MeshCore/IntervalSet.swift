@@ -7,10 +7,18 @@
 public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
     /// The ranges, ascending, with a gap between each two.
     public private(set) var ranges: [SampleRange]
+    /// The number of units.
+    public private(set) var count: Int
 
-    public init() { ranges = [] }
+    public init() {
+        ranges = []
+        count = 0
+    }
 
-    public init(_ range: SampleRange) { ranges = range.isEmpty ? [] : [range] }
+    public init(_ range: SampleRange) {
+        ranges = range.isEmpty ? [] : [range]
+        count = range.count
+    }
 
     /// Takes ranges in any order, overlapping or not.
     public init(_ ranges: some Sequence<SampleRange>) {
@@ -27,10 +35,9 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
             guard index == 0 || ranges[index - 1].upperBound < range.lowerBound else { return nil }
         }
         self.ranges = ranges
+        count = ranges.reduce(0) { $0 + $1.count }
     }
 
-    /// The number of units; linear in the number of ranges.
-    public var count: Int { ranges.reduce(0) { $0 + $1.count } }
     public var isEmpty: Bool { ranges.isEmpty }
     public var first: Int? { ranges.first?.lowerBound }
     /// The largest unit plus one; zero when empty.
@@ -83,7 +90,7 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
         while a < ranges.count, b < other.ranges.count {
             let lower = max(ranges[a].lowerBound, other.ranges[b].lowerBound)
             let upper = min(ranges[a].upperBound, other.ranges[b].upperBound)
-            if lower < upper { result.ranges.append(SampleRange(lower, upper)) }
+            if lower < upper { result.append(SampleRange(lower, upper)) }
             if ranges[a].upperBound < other.ranges[b].upperBound { a += 1 } else { b += 1 }
         }
         return result
@@ -100,13 +107,13 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
             while cut < other.ranges.count, other.ranges[cut].lowerBound < range.upperBound {
                 let hole = other.ranges[cut]
                 if lower < hole.lowerBound {
-                    result.ranges.append(SampleRange(lower, hole.lowerBound))
+                    result.append(SampleRange(lower, hole.lowerBound))
                 }
                 lower = max(lower, hole.upperBound)
                 cut += 1
             }
             if lower < range.upperBound {
-                result.ranges.append(SampleRange(lower, range.upperBound))
+                result.append(SampleRange(lower, range.upperBound))
             }
         }
         return result
@@ -127,8 +134,10 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
             while to < ranges.count, ranges[to].lowerBound <= upper {
                 lower = min(lower, ranges[to].lowerBound)
                 upper = max(upper, ranges[to].upperBound)
+                count -= ranges[to].count
                 to += 1
             }
+            count += upper - lower
             ranges.replaceSubrange(from..<to, with: [SampleRange(lower, upper)])
         } else {
             append(range)
@@ -179,11 +188,13 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
     private mutating func append(_ range: SampleRange) {
         guard let last = ranges.last, range.lowerBound <= last.upperBound else {
             ranges.append(range)
+            count += range.count
             return
         }
         precondition(range.lowerBound >= last.lowerBound)
-        ranges[ranges.count - 1] = SampleRange(
-            last.lowerBound, max(last.upperBound, range.upperBound))
+        guard range.upperBound > last.upperBound else { return }
+        ranges[ranges.count - 1] = SampleRange(last.lowerBound, range.upperBound)
+        count += range.upperBound - last.upperBound
     }
 
     public var description: String {

@@ -28,6 +28,9 @@ struct FrameRecord: Sendable {
     /// When `tick` has something to do for this record itself.
     var deadline = Instant.distantFuture
 
+    /// When the participant has something to do by itself, as it said after its last input.
+    var participantDeadline = Instant.distantFuture
+
     /// When nothing was left to do and the originator was last seen.
     var completeSince: Instant?
 

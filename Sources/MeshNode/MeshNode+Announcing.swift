@@ -71,25 +71,25 @@ extension MeshNode {
             frame.end = entry.end
             result.frames.append(frame)
         }
-        for record in records where record.job != nil {
-            let frame = saying(of: record)
+        for index in records.indices where records[index].job != nil {
+            let frame = saying(at: index)
             result.remainingSamples += frame.remainingSamples
-            if record.speaksAt <= now || lastSaying(of: record.frame) != nil {
+            if records[index].speaksAt <= now || lastSaying(of: frame.frame) != nil {
                 result.frames.append(frame)
             }
         }
         return result
     }
 
-    /// All that this node knows of a frame.
-    private func saying(of record: FrameRecord) -> AnnouncedFrame {
-        var frame = AnnouncedFrame(frame: record.frame)
-        frame.term = record.term
-        if let participant = record.participant {
-            frame.term = [record.term, participant.term].compactMap(\.self).max()
+    /// All that this node knows of a frame. Records are large and read where they lie.
+    private func saying(at index: Int) -> AnnouncedFrame {
+        var frame = AnnouncedFrame(frame: records[index].frame)
+        frame.term = records[index].term
+        if let term = records[index].participant?.term {
+            frame.term = max(frame.term ?? term, term)
             frame.hasScene = true
-            frame.isComplete = participant.isComplete
-            frame.remainingSamples = Int(participant.remainingSamples)
+            frame.isComplete = records[index].participant?.isComplete ?? false
+            frame.remainingSamples = Int(records[index].participant?.remainingSamples ?? 0)
         }
         return frame
     }
@@ -105,18 +105,17 @@ extension MeshNode {
     private mutating func findNews() -> Bool {
         var isDue = false
         for index in records.indices where records[index].job != nil {
-            let record = records[index]
-            let own = saying(of: record)
-            let old = lastSaying(of: record.frame)
+            let own = saying(at: index)
+            let old = lastSaying(of: own.frame)
             // Everybody asks these two.
-            let isAsked = record.frame.originator == identity || own.term?.root == identity
-            let isKnown = record.isCommonKnowledge(
+            let isAsked = own.frame.originator == identity || own.term?.root == identity
+            let isKnown = records[index].isCommonKnowledge(
                 own, beyond: old, enough: isAsked ? .max : configuration.announcersEnough)
             if isKnown {
                 records[index].speaksAt = .distantFuture
             } else if isAsked {
                 records[index].speaksAt = now
-            } else if record.speaksAt == .distantFuture {
+            } else if records[index].speaksAt == .distantFuture {
                 records[index].speaksAt = turnToSpeak()
             }
             isDue = isDue || records[index].speaksAt <= now
@@ -137,7 +136,7 @@ extension MeshNode {
     /// When something changes in what members hear of frames, without an input.
     private var nextWord: Instant {
         var next = Instant.distantFuture
-        for record in records { next = min(next, record.speaksAt) }
+        for index in records.indices { next = min(next, records[index].speaksAt) }
         for entry in tombstones.entries where isAnnounced(entry) && entry.speaksAt != .distantFuture {
             let end = entry.since + configuration.tombstoneAnnouncement
             next = min(next, entry.speaksAt > now ? entry.speaksAt : end)

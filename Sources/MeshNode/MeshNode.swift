@@ -146,9 +146,7 @@ public struct MeshNode: Sendable {
                 tickRecord(at: index)
             }
             // The record may have ended just now.
-            if let index = index(of: frame), let participant = records[index].participant,
-                participant.nextDeadline <= now
-            {
+            if let index = index(of: frame), records[index].participantDeadline <= now {
                 records[index].participant?.tick(at: now)
                 performParticipant(at: index)
             }
@@ -162,8 +160,8 @@ public struct MeshNode: Sendable {
         var next = membership.nextDeadline
         // Who leaves announces nothing any more: what was due then would be due for ever.
         if !isLeaving { next = min(next, announcementDeadline) }
-        for record in records {
-            next = min(next, record.deadline, record.participant?.nextDeadline ?? .distantFuture)
+        for index in records.indices {
+            next = min(next, records[index].deadline, records[index].participantDeadline)
         }
         return next
     }
@@ -204,6 +202,8 @@ public struct MeshNode: Sendable {
                 directives.append(.frame(frame, directive))
             }
         }
+        records[index].participantDeadline =
+            records[index].participant?.nextDeadline ?? .distantFuture
         noteAnnouncementChange()
         if records[index].isDone, records[index].completeSince == nil {
             watchForExpiry(at: index)
