@@ -95,7 +95,8 @@ extension Simulation {
         _ transfer: FilmTransfer, bytes: Int, flowsFrom: Instant? = nil, from: Int, to: Int
     ) {
         let network = configuration.network
-        let breaks = nodes[from].mutes > 0
+        let breaks =
+            nodes[from].mutes > 0
             || network.streamLoss > 0 && random.unit() < network.streamLoss
         var passage = occupyLinks(
             .reduce, bytes: breaks ? min(bytes, network.pieceBytes) : bytes,
