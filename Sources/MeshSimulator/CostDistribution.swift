@@ -86,7 +86,8 @@ struct SmoothField {
         let across = Self.smooth(x - column)
         let down = Self.smooth(y - row)
         func at(_ dx: Double, _ dy: Double) -> Double {
-            let place = UInt64(bitPattern: Int64(column + dx)) << 32
+            let place =
+                UInt64(bitPattern: Int64(column + dx)) << 32
                 ^ UInt64(bitPattern: Int64(row + dy))
             var random = RandomNumbers(seed: seed ^ (place &* 0x9e37_79b9_7f4a_7c15) &+ salt)
             return Chance.normal(using: &random)

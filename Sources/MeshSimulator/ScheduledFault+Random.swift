@@ -70,21 +70,25 @@ extension ScheduledFault {
                 oneWay: random.below(2) == 0, length)
         case 13, 14:
             let peer = random.below(mesh.nodes)
-            return .clog(node: node, peer: random.below(2) == 0 || peer == node ? nil : peer, length)
+            return .clog(
+                node: node, peer: random.below(2) == 0 || peer == node ? nil : peer, length)
         case 15: return .mute(node: node, length)
         case 16: return .slow(node: node, factor: 2 + 30 * random.unit(), length)
         case 17: return .stick(node: node, length)
         case 18: return .stick(node: node, device: random.below(2), length)
         case 19, 20: return .pause(node: node, length)
         case 21: return .loss(rate: 0.3 * random.unit(), length)
-        case 22: return random.below(3) == 0 ? .cancel(frame: frame, node: node) : .leave(node: node)
+        case 22:
+            return random.below(3) == 0 ? .cancel(frame: frame, node: node) : .leave(node: node)
         default: return random.below(2) == 0 ? .join(node: node) : .leave(node: node)
         }
     }
 
     /// A root falls silent while the others are cut in two: either half finds a successor, under
     /// the same number. Sometimes the root comes back to both.
-    private static func twoRoots(_ mesh: Mesh, using random: inout RandomNumbers) -> [ScheduledFault] {
+    private static func twoRoots(_ mesh: Mesh, using random: inout RandomNumbers)
+        -> [ScheduledFault]
+    {
         let root = mesh.originators[0]
         let time = Duration.seconds(3) + random.duration(below: .seconds(3))
         let length = Duration.seconds(6) + random.duration(below: .seconds(9))

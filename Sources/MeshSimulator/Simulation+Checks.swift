@@ -110,6 +110,9 @@ extension Simulation {
                     line += " film \(part.filmCoverage.count) claims \(part.claims.count)"
                     line += " uncommitted \(part.uncommitted.count)"
                     line += part.isListed ? "" : " not listed"
+                    if !part.claims.isEmpty {
+                        line += ", claims \(part.claims), of them held \(part.heldUnits)"
+                    }
                 }
                 lines.append(line)
             }

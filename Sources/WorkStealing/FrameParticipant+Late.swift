@@ -52,7 +52,7 @@ extension FrameParticipant {
         statistics.unitsHelped += 1
         let units = LateUnits(
             term: term, units: IntervalSet(SampleRange(unit, unit + 1)))
-        if inProgress.contains(where: { $0.unit == unit }) { contest(units.units) }
+        if claims.contains(unit) { contest(units.units) }
         for member in root?.others ?? []
         where member.id != helper && member.report?.claims.contains(unit) == true {
             send(.contested(units), to: member.id)
@@ -86,6 +86,8 @@ extension FrameParticipant {
             where now - entry.since >= configuration.lateAge || speed * 2 <= helperSpeed {
                 more.append(SampleRange(entry.unit, entry.unit + 1))
             }
+            // A root whose devices hang on other units holds some that nobody may steal.
+            more += root[0].aging.aged.intersection(claims).ranges
         }
         let late = more.isEmpty ? book.aged : book.aged.union(IntervalSet(more))
         var candidates = late.subtracting(own).subtracting(ledger)

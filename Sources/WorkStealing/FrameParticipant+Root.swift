@@ -219,6 +219,7 @@ extension FrameParticipant {
             deque.isEmpty && inProgress.isEmpty && grants.lent.isEmpty && helping.isEmpty
             && root.others.allSatisfy { $0.hasReported && $0.report?.claims.isEmpty == true }
         if isIdle, root.abandonedInRow == 0, !isComplete { root.wantsData = true }
+        root[0].aging.observe(claims, age: configuration.lateAge, at: now)
         self.root = root
         countLosses(at: now)
         if let best = largestFilm(), best.filmUnits > filmCoverage.count, fetch.deadline == nil {

@@ -31,11 +31,13 @@ struct SimulationTests {
         #expect(report.frames[0].rendersPerUnit < 1.2, Self.explain(report))
     }
 
-    /// Without optimisation a run takes about a second.
+    /// Without optimisation a run takes about a second for eight nodes.
     #if DEBUG
         static let seeds = Array(1...8 as ClosedRange<UInt64>)
+        static let wildSeeds = 1...4 as ClosedRange<UInt64>
     #else
-        static let seeds = Array(1...40 as ClosedRange<UInt64>)
+        static let seeds = Array(1...20 as ClosedRange<UInt64>)
+        static let wildSeeds = 1...100 as ClosedRange<UInt64>
     #endif
 
     @Test("On a bad day every frame ends well", arguments: seeds)
@@ -45,10 +47,24 @@ struct SimulationTests {
     }
 
     /// Seed 94: a root that dies before it has listed anybody left a frame that nobody took over.
-    @Test("When all goes wrong every frame ends well", arguments: seeds + [94])
-    func wild(seed: UInt64) {
+    @Test("What once went wrong in small meshes goes well", arguments: [94] as [UInt64])
+    func small(seed: UInt64) {
         let report = Self.run(seed, .wild)
         #expect(report.isGood, Self.explain(report))
+    }
+
+    /// What issue 8 asks of each run of the tests; `make soak` runs any number. Seed 383: a root
+    /// whose device hung on a unit of heavy cost held a stolen one that nobody got.
+    @Test("When all goes wrong every frame of 32 nodes ends well")
+    func wild() async {
+        await withTaskGroup(of: SimulationReport.self) { group in
+            for seed in Array(Self.wildSeeds) + [383] {
+                group.addTask { Self.run(seed, .wild, nodes: 32...32) }
+            }
+            for await report in group {
+                #expect(report.isGood, Self.explain(report))
+            }
+        }
     }
 
     @Test("One seed gives one run", arguments: [3, 17] as [UInt64])

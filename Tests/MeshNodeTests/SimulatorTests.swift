@@ -36,6 +36,16 @@ struct SimulatorTests {
         (#"{"faults":[{"at":1,"kind":"slow","node":0,"factor":0,"lasts":1}]}"#, "factor"),
         (#"{"faults":[{"at":1,"kind":"loss","rate":2,"lasts":1}]}"#, "rate"),
         (#"{"faults":[{"at":1,"kind":"partition","group":[9],"lasts":1}]}"#, "unknown nodes"),
+        (#"{"faults":[{"at":1,"kind":"jump","node":0}]}"#, "by"),
+        (#"{"faults":[{"at":1,"kind":"clog","node":0,"peer":7,"lasts":1}]}"#, "no peer 7"),
+        (#"{"faults":[{"at":1,"kind":"stick","node":0,"device":1,"lasts":1}]}"#, "no device 1"),
+        (#"{"faults":[{"at":1,"kind":"cancel","frame":0}]}"#, "no frame 0"),
+        (#"{"faults":[{"at":1,"kind":"loss","node":1,"rate":0.1,"lasts":1}]}"#, "no single node"),
+        (#"{"faults":[],"costs":"pareto"}"#, "pareto"),
+        (#"{"faults":[],"clockDrift":[-2]}"#, "clockDrift"),
+        (#"{"faults":[],"bandwidth":[1]}"#, "bandwidth"),
+        (#"{"faults":[],"links":[{"from":0,"to":5,"bytesPerSecond":1e6}]}"#, "unknown nodes"),
+        (#"{"faults":[],"ledgerOnly":[4]}"#, "unknown nodes"),
         (#"{"faults":[],"nodes":[]}"#, "nodes"),
         (#"{"faults":[],"network":{"datagramLoss":3}}"#, "rate"),
         (
@@ -95,7 +105,7 @@ struct SimulatorTests {
                 if case .freeze(_, .seconds(1)) = fault.fault { true } else { false }
             }
             let isDead = run.faults.contains { fault in
-                if case .crash(let node, nil) = fault.fault {
+                if case .crash(let node, nil, _) = fault.fault {
                     run.nodes[node] == speeds
                 } else {
                     false
