@@ -54,7 +54,16 @@ final class FilmFlow {
     func makeReady(_ count: Int) { ready = max(ready, min(count, total)) }
 
     /// How many of another stream's pieces can be made of what has arrived of this one.
-    func share(of other: FilmFlow) -> Int { min(arrived, pieces) * other.pieces / pieces }
+    func share(of other: FilmFlow) -> Int { share(of: other, arrived: arrived) }
+
+    /// Whether the piece that has just arrived can be what another stream waited for.
+    func mayAdvance(_ other: FilmFlow) -> Bool {
+        hasPixels || share(of: other, arrived: arrived - 1) <= other.ready
+    }
+
+    private func share(of other: FilmFlow, arrived: Int) -> Int {
+        min(arrived, pieces) * other.pieces / pieces
+    }
 
     func canSend(inFlightMax: Int) -> Bool {
         !isOver && sent < ready && sent - arrived < inFlightMax
@@ -85,8 +94,8 @@ final class PendingContribution {
         /// Nil at the root.
         let parent: ParticipantID?
         var children: [ParticipantID]
-        /// At the root: to whom the sum goes.
-        let receivers: [ParticipantID]
+        /// At the root: to whom the sum goes, as ``ReduceTree/branches``.
+        let branches: [[ParticipantID]]
         /// What the children send; only looked up.
         var incoming: [ParticipantID: FilmFlow] = [:]
         /// To the parent, or to the receivers of the sum.

@@ -64,6 +64,12 @@ struct SimulatedFilm: Hashable, Sendable {
         value = tallies.value(of: coverage)
     }
 
+    /// A film of some units.
+    init(units: IntervalSet, _ tallies: UnitTallies) {
+        coverage = units
+        value = tallies.value(of: units)
+    }
+
     /// Puts a film together from its stripes. Each brings its own share of the value, and all
     /// shares together are one: a stripe that lacks a contribution, or has it twice, gives a film
     /// whose value is wrong.

@@ -123,6 +123,8 @@ final class FilmKeeper {
     var sums: [RoundID: [FilmFlow]] = [:]
     /// Sums that come down, the oldest round first.
     var receptions: [PendingSum] = []
+    /// The last one that came down whole.
+    var lastSum: SimulatedFilm?
     /// Streams that came before the directive that explains them; the oldest go first.
     var early: [FilmFlow] = []
     var fetch: PendingFetch?

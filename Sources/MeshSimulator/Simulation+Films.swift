@@ -76,14 +76,17 @@ extension Simulation {
         case .contribute(let round, let seals, let places):
             let stripes = places.map {
                 PendingContribution.Stripe(
-                    parent: $0.parent, children: $0.children, receivers: [])
+                    parent: $0.parent, children: $0.children, branches: [])
             }
             contribute(frame, round, seals: seals, stripes: stripes, at: index)
         case .gather(let round, let seals, let places):
             timeline?.beginRound(round, root: index, at: now)
-            let stripes = places.map {
-                PendingContribution.Stripe(
-                    parent: nil, children: $0.children, receivers: $0.receivers)
+            guard let identity = nodes[index].process?.identity else { return }
+            let stripes = places.map { place in
+                let tree = ReduceTree(
+                    root: identity, others: place.receivers, stripes: places.count)
+                return PendingContribution.Stripe(
+                    parent: nil, children: place.children, branches: tree.branches)
             }
             contribute(frame, round, seals: seals, stripes: stripes, at: index)
         case .abandon(let round):

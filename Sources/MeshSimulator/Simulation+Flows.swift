@@ -12,9 +12,11 @@ extension Simulation {
         _ content: FilmTransfer, of film: SimulatedFilm?, _ frame: FrameID,
         stripe: TileStripe = .whole, from index: Int, to participant: ParticipantID
     ) -> FilmFlow? {
-        guard let address = nodes[index].process?.node.address(of: participant),
-            let other = self.index(at: address)
-        else { return nil }
+        var other = directory[participant]
+        if other == nil, let address = nodes[index].process?.node.address(of: participant) {
+            other = self.index(at: address)
+        }
+        guard let other else { return nil }
         return open(content, of: film, frame, stripe: stripe, from: index, toNode: other)
     }
 

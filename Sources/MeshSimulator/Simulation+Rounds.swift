@@ -67,6 +67,8 @@ extension Simulation {
         else { return refuse(flow) }
         pending.stripes[stripe.index].incoming[sender] = flow
         pending.progressAt = now
+        let part = pending.stripes[stripe.index]
+        if part.sum != nil, let out = part.outgoing.first, !flow.mayAdvance(out) { return }
         advance(frame, round, stripe: stripe.index, at: index)
     }
 
@@ -81,9 +83,13 @@ extension Simulation {
             guard addHeads(frame, pending, stripe: stripe, at: index) else { return }
         }
         let part = pending.stripes[stripe]
-        for flow in part.outgoing {
-            let children = part.children.compactMap { part.incoming[$0]?.share(of: flow) }
-            makeReady(flow, children.min() ?? flow.pieces)
+        if let first = part.outgoing.first {
+            // All that go out of here have as many pieces.
+            let shares = part.children.lazy.map { part.incoming[$0]?.share(of: first) ?? 0 }
+            let ready = shares.min() ?? first.pieces
+            if ready > first.ready {
+                for flow in part.outgoing { makeReady(flow, ready) }
+            }
         }
         if pending.stripes.allSatisfy(\.isWhole) {
             finishContribution(frame, pending, at: index)
@@ -132,10 +138,8 @@ extension Simulation {
         }
         for (stripe, sum) in sums.enumerated() {
             let name = TileStripe(stripe, of: sums.count)
-            let tree = ReduceTree(
-                root: identity, others: pending.stripes[stripe].receivers, stripes: sums.count)
             pending.stripes[stripe].outgoing = pass(
-                frame, pending.round, name, sum, to: tree.branches, from: index)
+                frame, pending.round, name, sum, to: pending.stripes[stripe].branches, from: index)
         }
         kept.sums[pending.round] = pending.stripes.flatMap(\.outgoing)
         // Those that were whole before were not sent on.
@@ -309,6 +313,8 @@ extension Simulation {
         guard ledgers.count == 1, let ledger = ledgers.first ?? nil,
             let film = SimulatedFilm(stripes: films), let local = localTime(index)
         else { return }
+        sumsArrived += 1
+        kept.lastSum = film
         let disposition = nodes[index].process?.node.sumArrived(
             frame, round: sum.round, coverage: film.coverage, ledger: ledger, at: local)
         apply(disposition ?? .discard, film, to: frame, at: index)

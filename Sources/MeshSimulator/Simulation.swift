@@ -46,6 +46,10 @@ public struct Simulation: ~Copyable {
     /// Film streams under way, by number; only looked up.
     var flows: [Int: FilmFlow] = [:]
     var flowNumber = 0
+    /// Where participants are that their peers have not heard of: only in ``ReductionExperiment``.
+    var directory: [ParticipantID: Int] = [:]
+    /// Sums that came down whole, at any node.
+    var sumsArrived = 0
     /// A film may have changed since the last check.
     var filmsChanged = false
     /// When the last fault began or ended, or a process started.
@@ -142,7 +146,7 @@ public struct Simulation: ~Copyable {
         }
     }
 
-    private mutating func process(_ event: SimulatedEvent) {
+    mutating func process(_ event: SimulatedEvent) {
         switch event {
         case .arrival(let packet):
             arrive(packet)

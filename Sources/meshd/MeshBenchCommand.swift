@@ -17,14 +17,17 @@ struct MeshBenchCommand: AsyncParsableCommand {
             have rendered in that time over the work.
             scale: a frame of 60 s on 10 to --nodes nodes.
             first-image: the time to the first whole pass, on 2 to 64 nodes.
+            reduce: one reduction of a noisy film of 1920x1080 at 1 Gbit/s, on 8, 64 and 512 nodes: \
+            along meshd's trees, and by a central merge. The bound is the least time in which any \
+            way can do it.
             """)
 
     enum Table: String, CaseIterable, ExpressibleByArgument {
-        case balance, scale
+        case balance, scale, reduce
         case firstImage = "first-image"
     }
 
-    @Argument(help: "balance, scale or first-image.") var tables: [Table] = [.balance]
+    @Argument(help: "balance, scale, first-image or reduce.") var tables: [Table] = [.balance]
     @Option(help: ArgumentHelp("Runs for each figure; the median is printed.", valueName: "A..B"))
     var seeds = SeedRange(1...5)
     @Option(help: "The most nodes of 'scale'.") var nodes = 1_000
@@ -39,17 +42,20 @@ struct MeshBenchCommand: AsyncParsableCommand {
     func run() async throws {
         var cells: [MeshBenchCell] = []
         for table in tables {
-            let rows =
-                switch table {
-                case .balance: Self.balance
-                case .scale: Self.scale(nodes)
-                case .firstImage: Self.firstImage
-                }
+            let rows: [MeshBenchCase]
+            switch table {
+            case .balance: rows = Self.balance
+            case .scale: rows = Self.scale(nodes)
+            case .firstImage: rows = Self.firstImage
+            case .reduce:
+                try ReductionTable.run(seeds: seeds.range, json: json)
+                continue
+            }
             let done = await measure(rows)
             if !json { Terminal.out(text(done, of: table)) }
             cells += done
         }
-        if json { Terminal.out(try jsonText(cells)) }
+        if json, !cells.isEmpty { Terminal.out(try jsonText(cells)) }
         if cells.contains(where: { $0.violations > 0 }) { throw Outcome.brokenPromise.exitCode }
     }
 
@@ -111,6 +117,8 @@ struct MeshBenchCommand: AsyncParsableCommand {
                             number(cell.wallSeconds, "%.0f s"),
                         ]
                     })
+        case .reduce:
+            return ""
         case .firstImage:
             return table(
                 [["NODES", "FIRST IMAGE", "BOUND", "3 ROUND TRIPS", "ONE PASS", "ONE FILM"]]

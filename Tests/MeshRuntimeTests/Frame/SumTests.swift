@@ -138,6 +138,7 @@ struct SumTests {
             + known[2...]
         for order in [all, all.reversed(), [closed.identity] + known] {
             let root = try gather(sum, at: peers[0], for: order, stripes: stripes)
+            #expect(await Loop.until { root.gathering.film != nil })
             root.gathering.release(ledger: sum.coverage)
             #expect(await Loop.until { receivers.allSatisfy { $0.film != nil } })
             #expect(receivers.allSatisfy { $0.film == sum })
