@@ -62,7 +62,7 @@ extension MeshNode {
     private func announcement() -> Announcement {
         var result = announced
         result.samplesPerSecond = samplesPerSecond
-        result.isIdle = records.allSatisfy { $0.unitsInProgress == 0 }
+        result.isIdle = records.indices.allSatisfy { records[$0].unitsInProgress == 0 }
         result.remainingSamples = 0
         result.frames = []
         for entry in tombstones.entries.reversed() where isAnnounced(entry) {
@@ -81,15 +81,16 @@ extension MeshNode {
         return result
     }
 
-    /// All that this node knows of a frame. Records are large and read where they lie.
+    /// All that this node knows of a frame.
     private func saying(at index: Int) -> AnnouncedFrame {
         var frame = AnnouncedFrame(frame: records[index].frame)
         frame.term = records[index].term
-        if let term = records[index].participant?.term {
+        let summary = records[index].summary
+        if let term = summary.term {
             frame.term = max(frame.term ?? term, term)
             frame.hasScene = true
-            frame.isComplete = records[index].participant?.isComplete ?? false
-            frame.remainingSamples = Int(records[index].participant?.remainingSamples ?? 0)
+            frame.isComplete = summary.isComplete
+            frame.remainingSamples = summary.remainingSamples
         }
         return frame
     }

@@ -25,6 +25,8 @@ public struct SimulationScenario: Sendable {
     public var costSigma = 0.5
     /// See ``SimulationConfiguration/startsJoined``.
     public var startsJoined = false
+    /// When the first frame is submitted.
+    public var submission: Duration = .seconds(2)
 
     public init() {}
 
@@ -72,7 +74,7 @@ extension SimulationConfiguration {
         result.costSigma = scenario.costSigma
         result.startsJoined = scenario.startsJoined
         let node = scenario.originator.map { $0 % count } ?? random.below(count)
-        result.submissions = [Submission(time: .seconds(2), node: node, job: job)]
+        result.submissions = [Submission(time: scenario.submission, node: node, job: job)]
         let level = scenario.faultLevel
         if level != .none, random.below(3) == 0 {
             let second = Submission(
