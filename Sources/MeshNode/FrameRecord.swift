@@ -74,7 +74,8 @@ struct FrameRecord: Sendable {
     }
 
     /// Whether others announce all that `own` says beyond `old`, each fact `enough` of them.
-    func isCommonKnowledge(_ own: AnnouncedFrame, beyond old: AnnouncedFrame?, enough: Int) -> Bool {
+    func isCommonKnowledge(_ own: AnnouncedFrame, beyond old: AnnouncedFrame?, enough: Int) -> Bool
+    {
         if old == nil, announcers.count < enough { return false }
         if own.hasScene, old?.hasScene != true, announcersWithScene < enough { return false }
         if own.isComplete, old?.isComplete != true, announcersWithFilm < enough { return false }

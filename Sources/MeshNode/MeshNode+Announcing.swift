@@ -16,13 +16,14 @@ extension MeshNode {
     /// Says that the announcement may have to change.
     mutating func noteAnnouncementChange() {
         announcementDeadline = min(
-            announcementDeadline, max(now, announcedAt + configuration.announcementInterval))
+            announcementDeadline, max(now, comparedAt + configuration.announcementInterval))
     }
 
     /// Publishes the announcement if it is due and says something new.
     mutating func announceWhenDue(force: Bool = false) {
         guard announcementDeadline <= now || force, !isLeaving else { return }
         announcementDeadline = .distantFuture
+        comparedAt = now
         let hasNews = findNews()
         var current = announcement()
         let figuresDue = announcedAt + figureInterval
@@ -138,7 +139,8 @@ extension MeshNode {
     private var nextWord: Instant {
         var next = Instant.distantFuture
         for index in records.indices { next = min(next, records[index].speaksAt) }
-        for entry in tombstones.entries where isAnnounced(entry) && entry.speaksAt != .distantFuture {
+        for entry in tombstones.entries where isAnnounced(entry) && entry.speaksAt != .distantFuture
+        {
             let end = entry.since + configuration.tombstoneAnnouncement
             next = min(next, entry.speaksAt > now ? entry.speaksAt : end)
         }

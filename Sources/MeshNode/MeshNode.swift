@@ -39,6 +39,8 @@ public struct MeshNode: Sendable {
     /// What the members were told last, and when.
     var announced = Announcement()
     var announcedAt: Instant
+    /// When the announcement was compared with the state last.
+    var comparedAt: Instant
     /// When the announcement is compared with the state again.
     var announcementDeadline: Instant
     /// Where the turn of the announced frames begins when they do not all fit.
@@ -67,6 +69,7 @@ public struct MeshNode: Sendable {
         self.samplesPerSecond = samplesPerSecond
         announced = Announcement(name, configuration, samplesPerSecond: samplesPerSecond)
         announcedAt = now
+        comparedAt = now
         announcementDeadline = .distantFuture
         membership = Membership(
             participant: identity, address: address,
