@@ -92,8 +92,7 @@ extension Membership {
         guard !isLeaving else { return }
         for index in seeds.indices { seeds[index].node = holder(of: seeds[index]) }
         let absent = seeds.filter { $0.node == nil }.map(\.address)
-        let dead = departed.compactMap { table.member($0.participant.node) }
-            .filter { $0.status == .dead }.map(\.address)
+        let dead = departedMembers.filter { $0.status == .dead }.map(\.address)
         if isAlone {
             for seed in absent.prefix(8) { contact(seed) }
         }

@@ -84,6 +84,11 @@ public struct Membership: Sendable {
     /// All members known, this node included, departed ones too, sorted by node id.
     public var members: [Member] { Array(table.members) }
 
+    /// Those of them that are dead or have left; of a whole mesh there are few.
+    public var departedMembers: [Member] {
+        departed.compactMap { table.member($0.participant.node) }
+    }
+
     /// The number of members that are alive or suspect, this node included; constant time.
     public var presentCount: Int { table.presentCount }
 

@@ -28,8 +28,8 @@ struct FrameRecord: Sendable {
     /// When `tick` has something to do for this record itself.
     var deadline = Instant.distantFuture
 
-    /// When the participant has something to do by itself, as it said after its last input.
-    var participantDeadline = Instant.distantFuture
+    /// What the participant said of itself after its last input.
+    var summary = ParticipantSummary()
 
     /// When nothing was left to do and the originator was last seen.
     var completeSince: Instant?
@@ -60,10 +60,6 @@ struct FrameRecord: Sendable {
     }
 
     var isComplete: Bool { participant?.isComplete ?? false }
-    /// Whether this node only waits for the frame's end.
-    var isDone: Bool { isComplete || participant?.isDone ?? false }
-    /// Whether nothing is left to render here.
-    var isLedgerComplete: Bool { participant?.isLedgerComplete ?? true }
     var isCompleteSomewhere: Bool { isComplete || announcersWithFilm > 0 }
 
     /// Replaces what is known from one member; nil when it announces the frame no more.
@@ -78,7 +74,8 @@ struct FrameRecord: Sendable {
     }
 
     /// Whether others announce all that `own` says beyond `old`, each fact `enough` of them.
-    func isCommonKnowledge(_ own: AnnouncedFrame, beyond old: AnnouncedFrame?, enough: Int) -> Bool {
+    func isCommonKnowledge(_ own: AnnouncedFrame, beyond old: AnnouncedFrame?, enough: Int) -> Bool
+    {
         if old == nil, announcers.count < enough { return false }
         if own.hasScene, old?.hasScene != true, announcersWithScene < enough { return false }
         if own.isComplete, old?.isComplete != true, announcersWithFilm < enough { return false }
@@ -99,5 +96,29 @@ struct FrameRecord: Sendable {
     /// The announcers for which `condition` holds, by id.
     func sortedAnnouncers(where condition: (Announcer) -> Bool) -> [ParticipantID] {
         announcers.filter { condition($0.value) }.keys.sorted()
+    }
+}
+
+/// What is read of a participant all the time, by gossip and timers too: read once after each of
+/// its inputs, because a machine of a kilobyte is looked at where it lies only while it changes.
+struct ParticipantSummary: Sendable {
+    /// When it has something to do by itself.
+    var nextDeadline = Instant.distantFuture
+    var term: Term?
+    var remainingSamples = 0
+    var isComplete = false
+    /// Whether this node only waits for the frame's end.
+    var isDone = false
+    /// Whether nothing is left to render here.
+    var isLedgerComplete = true
+}
+
+extension FrameParticipant {
+    /// Changes nothing.
+    mutating func summary() -> ParticipantSummary {
+        ParticipantSummary(
+            nextDeadline: nextDeadline, term: term, remainingSamples: Int(remainingSamples),
+            isComplete: isComplete, isDone: isComplete || isDone,
+            isLedgerComplete: isLedgerComplete)
     }
 }

@@ -16,13 +16,14 @@ extension MeshNode {
     /// Says that the announcement may have to change.
     mutating func noteAnnouncementChange() {
         announcementDeadline = min(
-            announcementDeadline, max(now, announcedAt + configuration.announcementInterval))
+            announcementDeadline, max(now, comparedAt + configuration.announcementInterval))
     }
 
     /// Publishes the announcement if it is due and says something new.
     mutating func announceWhenDue(force: Bool = false) {
         guard announcementDeadline <= now || force, !isLeaving else { return }
         announcementDeadline = .distantFuture
+        comparedAt = now
         let hasNews = findNews()
         var current = announcement()
         let figuresDue = announcedAt + figureInterval
@@ -62,7 +63,7 @@ extension MeshNode {
     private func announcement() -> Announcement {
         var result = announced
         result.samplesPerSecond = samplesPerSecond
-        result.isIdle = records.allSatisfy { $0.unitsInProgress == 0 }
+        result.isIdle = records.indices.allSatisfy { records[$0].unitsInProgress == 0 }
         result.remainingSamples = 0
         result.frames = []
         for entry in tombstones.entries.reversed() where isAnnounced(entry) {
@@ -81,15 +82,16 @@ extension MeshNode {
         return result
     }
 
-    /// All that this node knows of a frame. Records are large and read where they lie.
+    /// All that this node knows of a frame.
     private func saying(at index: Int) -> AnnouncedFrame {
         var frame = AnnouncedFrame(frame: records[index].frame)
         frame.term = records[index].term
-        if let term = records[index].participant?.term {
+        let summary = records[index].summary
+        if let term = summary.term {
             frame.term = max(frame.term ?? term, term)
             frame.hasScene = true
-            frame.isComplete = records[index].participant?.isComplete ?? false
-            frame.remainingSamples = Int(records[index].participant?.remainingSamples ?? 0)
+            frame.isComplete = summary.isComplete
+            frame.remainingSamples = summary.remainingSamples
         }
         return frame
     }
@@ -137,7 +139,8 @@ extension MeshNode {
     private var nextWord: Instant {
         var next = Instant.distantFuture
         for index in records.indices { next = min(next, records[index].speaksAt) }
-        for entry in tombstones.entries where isAnnounced(entry) && entry.speaksAt != .distantFuture {
+        for entry in tombstones.entries where isAnnounced(entry) && entry.speaksAt != .distantFuture
+        {
             let end = entry.since + configuration.tombstoneAnnouncement
             next = min(next, entry.speaksAt > now ? entry.speaksAt : end)
         }

@@ -24,4 +24,13 @@ extension MeshNode {
     package var presentParticipants: [ParticipantID] {
         membership.members.filter(\.status.isPresent).map(\.participant)
     }
+
+    /// ``nextDeadline``, read where the node lies: of one in an object, a plain read copies it.
+    package mutating func deadline() -> Instant { nextDeadline }
+
+    /// Puts an equal work space, whose memory many nodes share, in the place of this node's own.
+    package mutating func share(_ space: WorkSpace, of frame: FrameID) {
+        guard let index = index(of: frame), records[index].workSpace == space else { return }
+        records[index].workSpace = space
+    }
 }

@@ -69,7 +69,7 @@ extension MeshNode {
             joining: frame, workSpace: space, identity: identity, term: term,
             configuration: configuration.frame, seed: random.next(), at: now)
         shareSpeed()
-        for member in membership.members where !member.status.isPresent {
+        for member in membership.departedMembers {
             records[index].participant?.participantChanged(
                 member.participant, isAlive: false, at: now)
         }
@@ -238,7 +238,7 @@ extension MeshNode {
         records[index].deadline = .distantFuture
         switch record.stage {
         case .active:
-            if record.isDone {
+            if record.summary.isDone {
                 watchForExpiry(at: index)
             } else {
                 records[index].completeSince = nil

@@ -39,6 +39,8 @@ public struct MeshNode: Sendable {
     /// What the members were told last, and when.
     var announced = Announcement()
     var announcedAt: Instant
+    /// When the announcement was compared with the state last.
+    var comparedAt: Instant
     /// When the announcement is compared with the state again.
     var announcementDeadline: Instant
     /// Where the turn of the announced frames begins when they do not all fit.
@@ -67,6 +69,7 @@ public struct MeshNode: Sendable {
         self.samplesPerSecond = samplesPerSecond
         announced = Announcement(name, configuration, samplesPerSecond: samplesPerSecond)
         announcedAt = now
+        comparedAt = now
         announcementDeadline = .distantFuture
         membership = Membership(
             participant: identity, address: address,
@@ -146,7 +149,7 @@ public struct MeshNode: Sendable {
                 tickRecord(at: index)
             }
             // The record may have ended just now.
-            if let index = index(of: frame), records[index].participantDeadline <= now {
+            if let index = index(of: frame), records[index].summary.nextDeadline <= now {
                 records[index].participant?.tick(at: now)
                 performParticipant(at: index)
             }
@@ -161,7 +164,7 @@ public struct MeshNode: Sendable {
         // Who leaves announces nothing any more: what was due then would be due for ever.
         if !isLeaving { next = min(next, announcementDeadline) }
         for index in records.indices {
-            next = min(next, records[index].deadline, records[index].participantDeadline)
+            next = min(next, records[index].deadline, records[index].summary.nextDeadline)
         }
         return next
     }
@@ -202,13 +205,12 @@ public struct MeshNode: Sendable {
                 directives.append(.frame(frame, directive))
             }
         }
-        records[index].participantDeadline =
-            records[index].participant?.nextDeadline ?? .distantFuture
+        records[index].summary = records[index].participant?.summary() ?? ParticipantSummary()
         noteAnnouncementChange()
-        if records[index].isDone, records[index].completeSince == nil {
+        if records[index].summary.isDone, records[index].completeSince == nil {
             watchForExpiry(at: index)
         }
-        let isWorking = !records[index].isLedgerComplete
+        let isWorking = !records[index].summary.isLedgerComplete
         if records[index].isWorking != isWorking {
             records[index].isWorking = isWorking
             shareSpeed()

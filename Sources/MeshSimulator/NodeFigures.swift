@@ -1,5 +1,7 @@
 // What a run counts for each node: traffic by kind, work done, time without work.
 
+import MeshCore
+
 /// What a message or a stream is for.
 public enum TrafficKind: Int, Hashable, Sendable, CaseIterable {
     /// Membership, and the announcements that ride on it.
@@ -72,4 +74,20 @@ public struct NodeFigures: Hashable, Sendable {
     public var busySeconds = 0.0
     /// Seconds in which its devices had nothing to do while a frame was under way, their mean.
     public var idleSeconds = 0.0
+    /// Those of them before its first unit began: until it heard of the frame, was admitted and got
+    /// work.
+    public var idleBeforeSeconds = 0.0
+    /// Those of them after its last unit was done: until the frame was complete.
+    public var idleAfterSeconds = 0.0
+    /// When its devices began their first unit and ended their last one.
+    var firstUnitAt: Instant?
+    var lastUnitAt: Instant?
+}
+
+/// What gossip costs: the bytes that a node sends in a second, the mean of all.
+public struct GossipRates: Hashable, Sendable {
+    /// From the start to the first submission.
+    public var idle = 0.0
+    /// From there until that frame is complete.
+    public var rendering = 0.0
 }

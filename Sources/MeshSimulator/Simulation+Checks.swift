@@ -43,7 +43,12 @@ extension Simulation {
             if isComplete, job.outcome.makespanSeconds == nil {
                 let work = space.samplesPerPixel * space.grid.width * space.grid.height
                 timeline?.addCompletion(of: frame, node: index, at: now)
-                jobs[number].outcome.makespanSeconds = (now - job.submittedAt).seconds
+                let makespan = (now - job.submittedAt).seconds
+                jobs[number].outcome.makespanSeconds = makespan
+                if number == 0 {
+                    let before = report.gossip.idle * (job.submittedAt - .zero).seconds
+                    report.gossip.rendering = (gossipBytes - before) / makespan
+                }
                 jobs[number].outcome.makespanOverIdeal =
                     (capacity - job.capacityBefore) / Double(work)
             }

@@ -23,7 +23,7 @@ extension Simulation {
 
     private mutating func scheduleTimer(of index: Int) {
         guard let process = nodes[index].process else { return }
-        let deadline = process.node.nextDeadline
+        let deadline = process.node.deadline()
         guard deadline != .distantFuture else { return }
         let time = process.clock.time(of: deadline, from: now)
         guard time < process.timer || process.timer <= now else { return }
@@ -154,7 +154,10 @@ extension Simulation {
                 frame, reason: "no source can be reached", at: local)
             return
         }
-        if let job = job(of: frame) { nodes[index].scenes.insert(job) }
+        if let job = job(of: frame) {
+            nodes[index].scenes.insert(job)
+            nodes[index].process?.node.share(jobs[job].tallies.workSpace, of: frame)
+        }
         // The films are there before the machine speaks of them.
         let stage = nodes[index].process?.node.frames.first { $0.frame == frame }?.stage
         if stage == .preparing { nodes[index].process?.drivers[frame] = FilmKeeper() }
@@ -192,6 +195,7 @@ extension Simulation {
             guard let job = job(of: next.frame) else { continue }
             nodes[index].process?.devices[device].unit = next
             nodes[index].process?.devices[device].beganAt = now
+            if nodes[index].figures.firstUnitAt == nil { nodes[index].figures.firstUnitAt = now }
             nodes[index].process?.asksUntil[next.frame] = nil
             nodes[index].process?.devices[device].rest = jobs[job].tallies.cost(of: next.unit)
             beginTask(device: device, of: index)
@@ -248,6 +252,7 @@ extension Simulation {
         nodes[index].process?.devices[device].unit = nil
         nodes[index].process?.wantsUnits = true
         nodes[index].figures.units += 1
+        nodes[index].figures.lastUnitAt = now
         jobs[job].unitsRendered += 1
         let speed = nodes[index].speeds.reduce(0, +) / nodes[index].slowness
         nodes[index].process?.node.setSpeed(samplesPerSecond: speed)

@@ -252,6 +252,7 @@ public struct Simulation: ~Copyable {
         timeline?.addSubmission(of: frame, at: now)
         jobs[number].submittedAt = now
         jobs[number].capacityBefore = capacity
+        if number == 0 { report.gossip.idle = gossipBytes / (now - .zero).seconds }
         nodes[index].process?.drivers[frame] = FilmKeeper()
         log?("\(now) node \(index) submits \(frame)")
         if configuration.policy.isStatic { splitWhenReady(frame, at: index) }
@@ -259,6 +260,12 @@ public struct Simulation: ~Copyable {
     }
 
     // MARK: Small things
+
+    /// Sent so far by a node, the mean of all.
+    var gossipBytes: Double {
+        let sum = nodes.reduce(0) { $0 + $1.figures.sent[.gossip].bytes }
+        return Double(sum) / Double(nodes.count)
+    }
 
     /// The present as a node's clock has it.
     func localTime(_ index: Int) -> Instant? {
@@ -333,8 +340,11 @@ public struct Simulation: ~Copyable {
         let ends = submitted.map { job in
             job.outcome.makespanSeconds.map { job.submittedAt + Duration(seconds: $0) } ?? now
         }
-        let time = (ends.max() ?? now) - max(first, node.startedAt)
-        figures.idleSeconds = max(0, time.seconds - figures.busySeconds)
+        let begin = max(first, node.startedAt)
+        let end = ends.max() ?? now
+        figures.idleSeconds = max(0, (end - begin).seconds - figures.busySeconds)
+        figures.idleBeforeSeconds = max(0, ((figures.firstUnitAt ?? end) - begin).seconds)
+        figures.idleAfterSeconds = max(0, (end - (figures.lastUnitAt ?? end)).seconds)
         return figures
     }
 }

@@ -73,6 +73,8 @@ public struct SimulationReport: Sendable {
     public var perNode: [NodeFigures] = []
     /// Of all nodes.
     public var traffic = TrafficByKind()
+    /// Of all nodes, before and during the first frame.
+    public var gossip = GossipRates()
     /// Rounds that moved pixels and were committed, and such as were given up.
     public var roundsCommitted = 0
     public var roundsAbandoned = 0

@@ -28,6 +28,8 @@ public struct SimulationScenario: Sendable {
     public var costs: CostDistribution?
     /// The links of the nodes; all alike if nil. See ``bandwidths(_:using:)``.
     public var bandwidth: SpeedDistribution?
+    /// When the first frame is submitted.
+    public var submission: Duration = .seconds(2)
 
     public init() {}
 
@@ -89,7 +91,7 @@ extension SimulationConfiguration {
         result.startsJoined = scenario.startsJoined
         let level = scenario.faultLevel
         let node = scenario.originator.map { $0 % count } ?? random.below(count)
-        result.submissions = [Submission(time: .seconds(2), node: node, job: job)]
+        result.submissions = [Submission(time: scenario.submission, node: node, job: job)]
         if level != .none, random.below(3) == 0 {
             let second = Submission(
                 time: .seconds(2) + random.duration(below: .seconds(6)), node: random.below(count),

@@ -103,8 +103,8 @@ struct MeshBenchCommand: AsyncParsableCommand {
             return table(
                 [
                     [
-                        "NODES", "EFFICIENCY", "MAKESPAN", "FIRST IMAGE", "GOSSIP B/S", "RENDERS",
-                        "EVENTS", "WALL",
+                        "NODES", "EFFICIENCY", "MAKESPAN", "FIRST IMAGE", "IDLE: BEFORE", "BETWEEN",
+                        "AFTER", "GOSSIP B/S: IDLE", "RENDERING", "RENDERS", "EVENTS", "WALL",
                     ]
                 ]
                     + cells.map { cell in
@@ -112,6 +112,10 @@ struct MeshBenchCommand: AsyncParsableCommand {
                             cell.row, number(1 / cell.makespanOverIdeal, "%.3f"),
                             number(cell.makespanSeconds, "%.1f s"),
                             number(cell.firstImageSeconds, "%.2f s"),
+                            number(cell.idleSeconds.before, "%.2f s"),
+                            number(cell.idleSeconds.between, "%.2f s"),
+                            number(cell.idleSeconds.after, "%.2f s"),
+                            number(cell.gossipBytesPerSecondIdle, "%.0f"),
                             number(cell.gossipBytesPerSecond, "%.0f"),
                             number(cell.rendersPerUnit, "%.3f"), number(cell.steps, "%.0f"),
                             number(cell.wallSeconds, "%.0f s"),
@@ -196,6 +200,8 @@ struct MeshBenchCommand: AsyncParsableCommand {
             scenario.idealSeconds = 60
             scenario.costs = .lognormal(sigma: 0.5)
             scenario.startsJoined = true
+            // Before that the mesh is idle, and its gossip measured.
+            scenario.submission = .seconds(20)
             // About five hundred units for a node of middle speed.
             let (width, height) = count > 1_000 ? (7_680, 4_320) : (3_840, 2_160)
             scenario.frame = JobDescription(
@@ -264,8 +270,10 @@ struct MeshBenchCell: Encodable {
     var firstImageSeconds: Double
     var detectionSeconds: Double?
     var rendersPerUnit: Double
-    /// Sent by a node, the mean of all.
+    /// Sent by a node while the frame is rendered, the mean of all, and before it.
     var gossipBytesPerSecond: Double
+    var gossipBytesPerSecondIdle: Double
+    var idleSeconds: IdleSeconds
     var steps: Double
     /// Of all runs, on this machine.
     var wallSeconds: Double
@@ -286,9 +294,9 @@ struct MeshBenchCell: Encodable {
         firstImageSeconds = median(\.firstImageSeconds)
         detectionSeconds = reports.compactMap(\.detectionSeconds).max()
         rendersPerUnit = median(\.rendersPerUnit)
-        gossipBytesPerSecond = median {
-            Double($0.traffic[.gossip].bytes) / Double($0.nodes) / $0.virtualSeconds
-        }
+        gossipBytesPerSecond = median(\.gossip.rendering)
+        gossipBytesPerSecondIdle = median(\.gossip.idle)
+        idleSeconds = IdleSeconds(reports)
         steps = median { Double($0.steps) }
         self.wallSeconds = wallSeconds
     }
@@ -297,5 +305,27 @@ struct MeshBenchCell: Encodable {
     var makespanText: String {
         guard makespanOverIdeal.isFinite else { return "-" }
         return String(format: "%.3f (%.3f)", makespanOverIdeal, worstMakespanOverIdeal)
+    }
+}
+
+/// The seconds in which a node's devices had nothing to do, the mean of all: before the first unit,
+/// while looking for more, and after the last one.
+struct IdleSeconds: Encodable {
+    var before = 0.0
+    var between = 0.0
+    var after = 0.0
+
+    init(_ reports: [SimulationReport]) {
+        let nodes = reports.flatMap(\.perNode)
+        guard !nodes.isEmpty else { return }
+        for node in nodes {
+            before += node.idleBeforeSeconds
+            after += node.idleAfterSeconds
+            between += max(
+                node.idleSeconds - node.idleBeforeSeconds - node.idleAfterSeconds, 0)
+        }
+        before /= Double(nodes.count)
+        between /= Double(nodes.count)
+        after /= Double(nodes.count)
     }
 }

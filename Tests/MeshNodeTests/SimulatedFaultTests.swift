@@ -95,21 +95,19 @@ struct SimulatedFaultTests {
     func link() {
         var link = SimulatedLink(bytesPerSecond: 1e6)
         let now = Instant.zero + .seconds(1)
-        #expect(link.bookMessage(bytes: 1_000, at: now) == now + .milliseconds(1))
-        #expect(link.book(.seconds(1), from: now, last: now) == now)
+        let free = link.bookMessage(bytes: 1_000, at: now)
+        #expect(free == now + .milliseconds(1))
+        let stream = link.book(bytes: 1_000_000, from: now)
+        #expect(stream.from == now && stream.to == now + .seconds(1))
         // Twice its time, and a packet of 1,514 bytes; the first message has just passed.
         let passed = link.bookMessage(bytes: 1_000, at: now + .milliseconds(1))
         #expect(passed == now + .microseconds(1_000 + 2_000 + 1_514))
         // The stream ends a millisecond later for it.
-        let second = link.book(.seconds(1), from: now, last: now)
-        #expect(second == now + .milliseconds(1_001))
-        // One that begins late leaves room before it.
-        let late = link.book(.seconds(1), from: now + .seconds(10), last: now)
-        #expect(late == now + .seconds(10))
-        let early = link.book(.seconds(1), from: now, last: now)
-        #expect(early == now + .milliseconds(2_001))
-        let last = link.book(.seconds(9), from: now, last: now)
-        #expect(last == now + .seconds(11))
+        let second = link.book(bytes: 500_000, from: now)
+        #expect(second.from == now + .milliseconds(1_001))
+        // Its last byte passes when it is there, and no earlier.
+        let slow = link.book(bytes: 1_000, from: now, notBefore: now + .seconds(10))
+        #expect(slow.from == second.to && slow.to == now + .seconds(10))
     }
 
     // MARK: Whole meshes
