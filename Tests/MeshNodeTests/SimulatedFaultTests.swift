@@ -121,12 +121,12 @@ struct SimulatedFaultTests {
         simulation.start(0)
         simulation.start(1)
         func nextStream() throws -> (time: Double, packet: Packet) {
-            while true {
-                let (time, event) = try #require(simulation.queue.removeFirst())
+            while let (time, event) = simulation.queue.removeFirst() {
                 if case .arrival(let packet) = event, case .stream = packet.content {
                     return ((time - .zero).seconds, packet)
                 }
             }
+            throw NoStream()
         }
         let owner = try #require(simulation.nodes[0].process).identity
         let request = FilmTransfer.request(FrameID(originator: owner, number: 1), fetch: 1)
@@ -272,6 +272,8 @@ struct SimulatedFaultTests {
         #expect(terms.count > 1, "only one of the halves found a root")
     }
 }
+
+private struct NoStream: Error {}
 
 /// Counts the roots that became one with term number 2.
 private final class TermLog: @unchecked Sendable {
