@@ -110,6 +110,41 @@ struct SimulatedFaultTests {
         #expect(slow.from == second.to && slow.to == now + .seconds(10))
     }
 
+    @Test("A stream whose sender stands still stops, and goes on with it")
+    func standstill() throws {
+        var run = SimulationConfiguration(seed: 1, nodes: [[1], [1]])
+        run.bandwidth = [1e6, 1e9]
+        run.network.jitter = .zero
+        var simulation = Simulation(run)
+        simulation.start(0)
+        simulation.start(1)
+        func nextStream() throws -> (time: Double, packet: Packet) {
+            while let (time, event) = simulation.queue.removeFirst() {
+                if case .arrival(let packet) = event, case .stream = packet.content {
+                    return ((time - .zero).seconds, packet)
+                }
+            }
+            throw NoStream()
+        }
+        let owner = try #require(simulation.nodes[0].process).identity
+        let request = FilmTransfer.request(FrameID(originator: owner, number: 1), fetch: 1)
+        simulation.send(request, bytes: 2_000_000, from: 0, to: 1)
+        let whole = try nextStream()
+        #expect(abs(whole.time - 2) < 0.01)
+        // It stands still when half has left, and goes on five seconds later.
+        simulation.now = .zero + .seconds(1)
+        simulation.begin(.freeze(node: 0, .seconds(5)))
+        simulation.now = .zero + .seconds(2)
+        simulation.arrive(whole.packet)
+        #expect(simulation.nodes[0].stoppedStreams.count == 1)
+        simulation.now = .zero + .seconds(6)
+        simulation.end(fault: 1)
+        let resumed = try nextStream()
+        simulation.arrive(resumed.packet)
+        let late = try nextStream()
+        #expect(abs(late.time - 7) < 0.01)
+    }
+
     // MARK: Whole meshes
 
     /// A frame of about 8 s at node 0 of six.
@@ -235,6 +270,8 @@ struct SimulatedFaultTests {
         #expect(terms.count > 1, "only one of the halves found a root")
     }
 }
+
+private struct NoStream: Error {}
 
 /// Counts the roots that became one with term number 2.
 private final class TermLog: @unchecked Sendable {

@@ -138,11 +138,49 @@ struct SimulatorTests {
         #expect(Minimiser.firstViolation(smaller) == .unfinished)
     }
 
+    @Test("What is unusual and not needed is left out, and frames keep their cancels")
+    func plainMinimiser() throws {
+        var run = SimulationConfiguration.random(seed: 5, nodeCounts: 4...4, faults: .none)
+        run.submissions = Array(repeating: run.submissions[0], count: 3)
+        run.clockDrift = [0.01, 0.02]
+        run.bandwidth = [1e6, 1e6, 1e6, 1e6]
+        run.links = [LinkModel(from: 0, to: 1, bytesPerSecond: 1e5)]
+        run.ledgerOnly = [1]
+        run.faults = [
+            ScheduledFault(time: .seconds(2), fault: .cancel(frame: 0, node: 0)),
+            ScheduledFault(time: .seconds(3), fault: .cancel(frame: 2, node: 0)),
+            ScheduledFault(time: .seconds(3), fault: .pause(node: 0, .seconds(8))),
+        ]
+        run.submissions[2].time = .seconds(7)
+        // Broken while somebody cancels the frame of the seventh second and a link is narrow.
+        func breaks(_ run: SimulationConfiguration) -> Violation.Kind? {
+            let cancels = run.faults.contains { fault in
+                guard case .cancel(let frame, _) = fault.fault else { return false }
+                return run.submissions[frame].time == .seconds(7)
+            }
+            let pauses = run.faults.contains { fault in
+                guard case .pause(_, let time) = fault.fault else { return false }
+                return time > .seconds(3)
+            }
+            return cancels && pauses && !run.bandwidth.isEmpty ? .unfinished : nil
+        }
+        let smaller = Minimiser.minimise(run, kind: .unfinished, trial: breaks).configuration
+        #expect(breaks(smaller) == .unfinished)
+        #expect(smaller.submissions.count == 1)
+        #expect(smaller.faults.map(\.fault.duration) == [.zero, .seconds(4)])
+        #expect(smaller.faults.map(\.fault.name) == ["cancel", "pause"])
+        #expect(smaller.clockDrift.isEmpty && smaller.links.isEmpty && smaller.ledgerOnly.isEmpty)
+        #expect(smaller.bandwidth.count == smaller.nodes.count)
+    }
+
     @Test("Every unit that was rendered is in the timeline, on the device that rendered it")
     func timeline() throws {
         var run = SimulationConfiguration.random(seed: 9, faults: .none)
         run.recordsTimeline = true
-        run.faults = [ScheduledFault(time: .seconds(3), fault: .crash(node: 0, after: .seconds(1)))]
+        run.faults = [
+            ScheduledFault(time: .seconds(3), fault: .crash(node: 0, after: .seconds(1))),
+            ScheduledFault(time: .seconds(4), fault: .pause(node: 2, .milliseconds(1_500))),
+        ]
         run.submissions[0].node = 1
         var simulation = Simulation(run)
         let report = simulation.run()
@@ -166,6 +204,8 @@ struct SimulatorTests {
         }
         #expect(units.allSatisfy { ($0.dur ?? -1) >= 0 && $0.tid ?? 9 < 2 })
         #expect(events.contains { $0.name == "crash" && $0.pid == 0 && $0.ph == "i" })
+        let pause = events.filter { $0.name == "pause" && $0.pid == 2 }
+        #expect(pause.compactMap { $0.ph == "i" ? nil : $0.ts } == [4e6, 5.5e6])
         let thefts = events.count { $0.name == "steal" && $0.ph == "f" }
         #expect(thefts == report.perNode.reduce(0) { $0 + $1.steals })
         let rounds = events.filter { $0.name.hasPrefix("round ") }

@@ -118,16 +118,24 @@ inline recoverRound() {
     help(n, unit);
 #endif
 
+#define ARRIVED(n) (RENDERED(n) & ARRIVES(n))
+/* The root gives nothing to a node whose data never arrives; others might, and here do not. */
+#ifdef MUTE
+#define STEALS(n) (WORKS(n) && n != MUTE)
+#else
+#define STEALS(n) WORKS(n)
+#endif
+
 /* An idle node steals one unit of another; refused everywhere, it helps with a late one. */
 inline recoverWork(n) {
     w = 0;
     do
-    :: w < UNITS && WORKS(n) && IS_IDLE(n) && HAS(w, DEQUE(0) | DEQUE(1) | DEQUE(2)) ->
+    :: w < UNITS && STEALS(n) && IS_IDLE(n) && HAS(w, DEQUE(0) | DEQUE(1) | DEQUE(2)) ->
         column[w] = column[w] & ~(DEQUE(0) | DEQUE(1) | DEQUE(2));
         CLAIM(n, w)
         w++
-    :: w < UNITS && WORKS(n) && IS_IDLE(n) && !HAS(w, DEQUE(0) | DEQUE(1) | DEQUE(2)) &&
-            !HAS(w, LEDGER(0) | RENDERED(0) | RENDERED(1) | RENDERED(2)) ->
+    :: w < UNITS && STEALS(n) && IS_IDLE(n) && !HAS(w, DEQUE(0) | DEQUE(1) | DEQUE(2)) &&
+            !HAS(w, LEDGER(0) | ARRIVED(0) | ARRIVED(1) | ARRIVED(2)) ->
         LATE(n, w)
         w++
     :: else ->
