@@ -30,8 +30,8 @@ struct NoiseFilm {
         workSpace.units(ofPass: Self.firstPass + rank).lowerBound + tile
     }
 
-    /// The hash of the sum of all.
-    func sumHash() -> String {
+    /// What the sum of all must be.
+    func sum() -> Film {
         var sum = Film(workSpace: workSpace)
         for rank in 0..<nodes {
             for index in 0..<workSpace.grid.count {
@@ -42,7 +42,7 @@ struct NoiseFilm {
                 }
             }
         }
-        return sum.hash
+        return sum
     }
 
     /// Sums of 16 samples of each pixel: relative noise of a quarter, as of single samples that
@@ -53,15 +53,21 @@ struct NoiseFilm {
         let area = rectangle.area
         var tile = FilmTile(pixelCount: area)
         let one = Double(Self.samples) * Double(1 << FilmTile.beautyFractionBits)
+        let columns = (0..<rectangle.width).map { column in
+            (0..<3).map { sin(Double(rectangle.x + column) / 240 + Double($0)) }
+        }
+        let rows = (0..<rectangle.height).map { row in
+            (0..<3).map { cos(Double(rectangle.y + row) / 270 - Double($0)) }
+        }
         for pixel in 0..<area {
-            let x = Double(rectangle.x + pixel % rectangle.width) / 240
-            let y = Double(rectangle.y + pixel / rectangle.width) / 270
+            let column = columns[pixel % rectangle.width]
+            let row = rows[pixel / rectangle.width]
             let bits = random.next()
             var light = max(0, 1 + Self.normal(bits) / 4)
             if bits % 4_096 == 0 { light *= 16 * random.unit() }
             let detail = random.next()
             for channel in 0..<3 {
-                let smooth = 0.3 + 0.28 * sin(x + Double(channel)) * cos(y - Double(channel))
+                let smooth = 0.3 + 0.28 * column[channel] * row[channel]
                 let tint = 1 + Double((detail >> UInt64(16 * channel)) & 0xffff) * 0x1p-20
                 tile.wide[channel * area + pixel] = Int64(smooth * light * tint * one)
             }
@@ -69,7 +75,7 @@ struct NoiseFilm {
             let hits = detail >> 61 == 0 ? Int32(detail >> 48 & 0xf) : Int32(Self.samples)
             tile.narrow[pixel] = hits
             guard hasAllPlanes else { continue }
-            tile.wide[3 * area + pixel] = Int64((5 + x + y + light) * one / 256)
+            tile.wide[3 * area + pixel] = Int64((5 + column[0] + light) * one / 256)
             let guide = random.next()
             for plane in 1..<FilmTile.narrowPlanes {
                 let value = Int32(truncatingIfNeeded: guide >> UInt64(8 * plane)) & 0xff
