@@ -13,6 +13,13 @@ extension MeshNode {
         noteAnnouncementChange()
     }
 
+    /// Tells what this node's link has moved of late in a film stream, bytes per second.
+    public mutating func setLinkSpeed(bytesPerSecond: Double) {
+        for index in records.indices {
+            records[index].participant?.setLinkSpeed(bytesPerSecond: bytesPerSecond)
+        }
+    }
+
     /// The next unit for a device that has nothing to do; nil when there is none, and then a
     /// `workAvailable` follows once there is. Each unit must come back by `rendered` or
     /// `returnUnit`.

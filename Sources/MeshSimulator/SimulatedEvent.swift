@@ -14,6 +14,14 @@ enum SimulatedEvent: Sendable {
     /// A fault of a duration ends; the number names the fault.
     case faultEnds(Int)
     case restart(node: Int)
+
+    // Film streams, by their numbers.
+    /// A node's link can take the next piece.
+    case linkFree(node: Int)
+    /// The next piece of a stream is at its receiver.
+    case piece(flow: Int)
+    /// The receiver of a stream learns that it broke.
+    case broken(flow: Int)
 }
 
 /// Something on its way from one node to another.
@@ -25,21 +33,19 @@ struct Packet: Sendable {
     let boot: UInt64
     /// When it was sent first.
     let since: Instant
-    /// Of a stream, when its first bytes reach the receiver: what it hands on can flow from then.
-    var flowsFrom = Instant.zero
     let content: Content
 
     enum Content: Sendable {
         case datagram(GossipMessage)
         case message(MeshMessage)
-        case stream(FilmTransfer)
     }
 }
 
-/// A stream between two nodes; it arrives whole or not at all.
+/// What a stream between two nodes carries. The film of a stripe stands for all of it, as its head
+/// does; ``SimulatedFilm/init(stripes:)`` sees to it that no stripe can be left out.
 enum FilmTransfer: Sendable {
-    case contribution(FrameID, RoundID, sender: ParticipantID, SimulatedFilm)
-    case sum(FrameID, RoundID, ledger: IntervalSet, receivers: [ParticipantID], SimulatedFilm)
+    case contribution(FrameID, RoundID, TileStripe, sender: ParticipantID, SimulatedFilm)
+    case sum(FrameID, RoundID, TileStripe, receivers: [ParticipantID], SimulatedFilm)
     /// Asks for a film; the number names the fetch at the asking node.
     case request(FrameID, fetch: Int)
     /// Answers; nil when the frame is not known there.
@@ -51,7 +57,7 @@ enum LocalEvent: Sendable {
     case timer
     case deviceDone(device: Int, task: Int)
     case sceneReady(FrameID, sources: [PeerReference])
-    /// The children of a contribution have had their time.
+    /// Has anything of a contribution moved of late?
     case contributionStalls(FrameID, RoundID)
     case fetchStalls(FrameID, fetch: Int)
     /// The network says that nobody listens at the address.

@@ -60,11 +60,13 @@ struct UnitTallies: Sendable {
         return Double(piece.samples.count * area) * tileCosts[piece.tile]
     }
 
-    /// The bytes of a film's stream: its head, and the tiles that it touches.
-    func streamBytes(of coverage: IntervalSet, bytesPerPixel: Double) -> Int {
+    /// The bytes of a film's stream, or of one stripe of it: its head, and the tiles that it touches.
+    func streamBytes(
+        of coverage: IntervalSet, stripe: TileStripe, bytesPerPixel: Double
+    ) -> Int {
         let tiles = min(coverage.count, workSpace.grid.count)
         let pixels = workSpace.grid.width * workSpace.grid.height
-        let share = Double(tiles) / Double(workSpace.grid.count)
+        let share = Double(tiles) / Double(workSpace.grid.count * stripe.count)
         return 64 + 8 * coverage.ranges.count + Int(share * Double(pixels) * bytesPerPixel)
     }
 }
@@ -80,6 +82,24 @@ struct SimulatedFilm: Hashable, Sendable {
     init(unit: Int, _ tallies: UnitTallies) {
         coverage = IntervalSet(SampleRange(unit, unit + 1))
         value = tallies.value(of: coverage)
+    }
+
+    /// Puts a film together from its stripes. Each brings its own share of the value, and all
+    /// shares together are one: a stripe that lacks a contribution, or has it twice, gives a film
+    /// whose value is wrong.
+    /// - Returns: nil when they are not of the same coverage.
+    init?(stripes: [SimulatedFilm]) {
+        guard let first = stripes.first,
+            stripes.allSatisfy({ $0.coverage == first.coverage })
+        else { return nil }
+        coverage = first.coverage
+        var rest: UInt64 = 1
+        for (index, film) in stripes.enumerated() {
+            let isLast = index == stripes.count - 1
+            let share = isLast ? rest : 0x9e37_79b9_7f4a_7c15 &* UInt64(2 * index + 1)
+            value &+= share &* film.value
+            rest &-= share
+        }
     }
 
     /// Adds a film; false, and nothing happens, when the two overlap.

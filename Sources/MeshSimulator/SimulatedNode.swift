@@ -26,6 +26,10 @@ struct SimulatedNode {
     /// When its link is free again, each way.
     var sendsUntil = Instant.zero
     var receivesUntil = Instant.zero
+    /// Streams that it sends; they take turns on the link.
+    var outgoing: [FilmFlow] = []
+    /// Whether an event comes when the link is free.
+    var isSending = false
     /// What it has cost and done so far, over all its processes.
     var figures = NodeFigures()
     /// When the last process began.
@@ -79,17 +83,23 @@ final class FilmKeeper {
     var open = SimulatedFilm()
     /// By number, sorted.
     var seals: [(number: SealNumber, film: SimulatedFilm)] = []
-    /// Gathered at the root, not yet committed or sent.
+    /// Gathered at the root, not yet committed and released.
     var buffers: [RoundID: SimulatedFilm] = [:]
-    /// This node's part in rounds whose pixels are under way.
-    var contributions: [RoundID: PendingContribution] = [:]
+    /// This node's part in the round whose pixels are under way.
+    var contribution: PendingContribution?
+    /// At the root: the streams of sums that are not released.
+    var sums: [RoundID: [FilmFlow]] = [:]
+    /// Sums that come down, the oldest round first.
+    var receptions: [PendingSum] = []
     /// Streams that came before the directive that explains them; the oldest go first.
-    var early: [(round: RoundID, child: ParticipantID, film: SimulatedFilm)] = []
+    var early: [FilmFlow] = []
     var fetch: PendingFetch?
 
     static let earlyMax = 64
-    /// One that is gathered or contributed to, and one that is being replaced by it.
+    /// One that is gathered, and one that is being replaced by it.
     static let roundsMax = 4
+    /// Sums on their way at a time.
+    static let receptionsMax = 4
 
     /// Puts a film in the place of a sealed partial film: a planted bug.
     func replace(_ number: SealNumber?, with film: SimulatedFilm) {
@@ -102,21 +112,12 @@ final class FilmKeeper {
     }
 }
 
-/// A contribution that waits for its children.
-struct PendingContribution: Sendable {
-    let seals: [SealNumber]
-    /// Nil at the root.
-    let parent: ParticipantID?
-    var waitsFor: [ParticipantID]
-    var sum = SimulatedFilm()
-    /// When the first bytes of all children are there, so that the stream on can begin.
-    var flowsFrom: Instant
-}
-
 /// A film that is being fetched.
 struct PendingFetch: Sendable {
     /// Names the attempt at this node.
     var number = 0
+    /// When something of it last arrived.
+    var progressAt = Instant.zero
     /// Who was asked; nil at first.
     var source: ParticipantID?
     /// To be asked if that fails.

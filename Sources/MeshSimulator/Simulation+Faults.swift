@@ -85,11 +85,13 @@ extension Simulation {
         let backlog = nodes[node].backlog
         nodes[node].backlog = []
         for event in backlog {
-            if case .arrival = event { queue.add(event, at: now) }
+            if case .local = event { continue }
+            queue.add(event, at: now)
         }
         for event in backlog {
             if case .local = event { queue.add(event, at: now) }
         }
+        pump(node)
     }
 
     private mutating func stop(_ node: Int) {
@@ -98,6 +100,8 @@ extension Simulation {
             for device in process.devices.indices { countWork(device: device, of: node) }
             deaths[process.identity] = now
         }
+        for flow in nodes[node].outgoing { breakOff(flow, cause: nil) }
+        nodes[node].outgoing = []
         nodes[node].process = nil
         nodes[node].refuses = true
         nodes[node].backlog = []

@@ -1,5 +1,5 @@
-// The driver's part of a frame: films, partial films, contributions up the tree, sums down, whole
-// films fetched. It does exactly what the machine says and checks that this is right.
+// The driver's part of a frame: films, partial films, commits, whole films fetched. It does exactly
+// what the machine says and checks that this is right. Rounds are in Simulation+Rounds.swift.
 
 import MeshCore
 import MeshNode
@@ -15,7 +15,13 @@ extension Simulation {
         return body(keeper)
     }
 
-    private func keeper(_ frame: FrameID, at index: Int) -> FilmKeeper? {
+    /// Changes films whose keeper is at hand.
+    mutating func changeFilms(_ body: () -> Void) {
+        filmsChanged = true
+        body()
+    }
+
+    func keeper(_ frame: FrameID, at index: Int) -> FilmKeeper? {
         nodes[index].process?.drivers[frame]
     }
 
@@ -67,118 +73,31 @@ extension Simulation {
             }
         case .dropOpen:
             _ = withKeeper(frame, at: index) { $0.open = SimulatedFilm() }
-        case .contribute(let round, let seals, let parent, let children):
-            contribute(frame, round, seals: seals, parent: parent, children: children, at: index)
-        case .gather(let round, let seals, let children):
-            timeline?.beginRound(round, root: index, at: now)
-            contribute(frame, round, seals: seals, parent: nil, children: children, at: index)
-        case .abandon(let round):
-            _ = withKeeper(frame, at: index) { keeper in
-                keeper.contributions[round] = nil
-                keeper.buffers[round] = nil
-                keeper.early.removeAll { $0.round == round }
+        case .contribute(let round, let seals, let places):
+            let stripes = places.map {
+                PendingContribution.Stripe(
+                    parent: $0.parent, children: $0.children, receivers: [])
             }
+            contribute(frame, round, seals: seals, stripes: stripes, at: index)
+        case .gather(let round, let seals, let places):
+            timeline?.beginRound(round, root: index, at: now)
+            let stripes = places.map {
+                PendingContribution.Stripe(
+                    parent: nil, children: $0.children, receivers: $0.receivers)
+            }
+            contribute(frame, round, seals: seals, stripes: stripes, at: index)
+        case .abandon(let round):
+            abandon(round, kept)
         case .commit(let round):
             commit(frame, round, at: index)
-        case .broadcast(let round, let ledger, let receivers):
-            let buffer = withKeeper(frame, at: index) { $0.buffers.removeValue(forKey: round) }
-            if let buffer = buffer ?? nil {
-                pass(frame, round, ledger, buffer, to: receivers, flowsFrom: now, from: index)
-            }
+        case .release(let round, let ledger):
+            release(round, ledger: ledger, kept)
         case .fetchFilm(let sources):
             _ = withKeeper(frame, at: index) { $0.fetch = PendingFetch(others: sources) }
             fetchElsewhere(frame, at: index)
         case .send, .event, .workAvailable:
             violate(.disagreement, "node \(index) passes on \(directive)")
         }
-    }
-
-    // MARK: Up the tree
-
-    private mutating func contribute(
-        _ frame: FrameID, _ round: RoundID, seals: [SealNumber], parent: ParticipantID?,
-        children: [ParticipantID], at index: Int
-    ) {
-        let now = now
-        _ = withKeeper(frame, at: index) {
-            $0.contributions[round] = PendingContribution(
-                seals: seals, parent: parent, waitsFor: children, flowsFrom: now)
-        }
-        let event = SimulatedEvent.local(
-            node: index, boot: nodes[index].boot, .contributionStalls(frame, round))
-        queue.add(event, at: now + configuration.network.stallLimit)
-        for early in keeper(frame, at: index)?.early ?? [] where early.round == round {
-            add(early.film, of: early.child, flowsFrom: now, to: frame, round, at: index)
-        }
-        _ = withKeeper(frame, at: index) { $0.early.removeAll { $0.round == round } }
-        finishContribution(frame, round, at: index)
-    }
-
-    /// Adds a child's film to a contribution that waits for it.
-    private mutating func add(
-        _ film: SimulatedFilm, of child: ParticipantID, flowsFrom: Instant, to frame: FrameID,
-        _ round: RoundID, at index: Int
-    ) {
-        guard let pending = keeper(frame, at: index)?.contributions[round],
-            let place = pending.waitsFor.firstIndex(of: child)
-        else { return }
-        let isChecked = !lacks(.disjointnessUnchecked)
-        let isAdded = withKeeper(frame, at: index) { keeper in
-            keeper.contributions[round]?.waitsFor.remove(at: place)
-            keeper.contributions[round]?.flowsFrom = max(pending.flowsFrom, flowsFrom)
-            return keeper.contributions[round]?.sum.add(film, isChecked: isChecked) ?? false
-        }
-        if isAdded != true { failContribution(frame, round, cause: child, at: index) }
-    }
-
-    /// Sends a contribution on, or hands it to the root's machine, once all children are in.
-    private mutating func finishContribution(_ frame: FrameID, _ round: RoundID, at index: Int) {
-        guard let kept = keeper(frame, at: index), let pending = kept.contributions[round],
-            pending.waitsFor.isEmpty, let local = localTime(index),
-            let identity = nodes[index].process?.identity
-        else { return }
-        var sum = pending.sum
-        for number in pending.seals {
-            guard let seal = kept.seal(number),
-                sum.add(seal, isChecked: !lacks(.disjointnessUnchecked))
-            else {
-                failContribution(frame, round, cause: identity, at: index)
-                return
-            }
-        }
-        if lacks(.parentAddsIntoSeal), pending.sum != SimulatedFilm() {
-            _ = withKeeper(frame, at: index) { $0.replace(pending.seals.first, with: sum) }
-        }
-        _ = withKeeper(frame, at: index) { $0.contributions[round] = nil }
-        if let parent = pending.parent {
-            stream(
-                .contribution(frame, round, sender: identity, sum), of: sum, frame,
-                flowsFrom: pending.flowsFrom, from: index, to: parent)
-        } else {
-            _ = withKeeper(frame, at: index) { $0.buffers[round] = sum }
-            nodes[index].process?.node.gathered(
-                frame, round: round, coverage: sum.coverage, at: local)
-        }
-    }
-
-    mutating func failContribution(
-        _ frame: FrameID, _ round: RoundID, cause: ParticipantID, at index: Int
-    ) {
-        guard let local = localTime(index) else { return }
-        _ = withKeeper(frame, at: index) { $0.contributions[round] = nil }
-        nodes[index].process?.node.contributionFailed(frame, round: round, cause: cause, at: local)
-    }
-
-    /// The children of a contribution have had their time.
-    mutating func stall(_ frame: FrameID, _ round: RoundID, at index: Int) {
-        guard let child = keeper(frame, at: index)?.contributions[round]?.waitsFor.first else {
-            return
-        }
-        guard lacks(.plannedCoverageCommitted) else {
-            return failContribution(frame, round, cause: child, at: index)
-        }
-        _ = withKeeper(frame, at: index) { $0.contributions[round]?.waitsFor = [] }
-        finishContribution(frame, round, at: index)
     }
 
     private mutating func commit(_ frame: FrameID, _ round: RoundID, at index: Int) {
@@ -196,36 +115,7 @@ extension Simulation {
         }
     }
 
-    // MARK: Down the tree, and whole films
-
-    /// Sends a sum to the first of each half of the receivers, which pass it on.
-    private mutating func pass(
-        _ frame: FrameID, _ round: RoundID, _ ledger: IntervalSet, _ film: SimulatedFilm,
-        to receivers: [ParticipantID], flowsFrom: Instant, from index: Int
-    ) {
-        let middle = (receivers.count + 1) / 2
-        for half in [receivers[..<middle], receivers[middle...]] {
-            guard let child = half.first else { continue }
-            stream(
-                .sum(frame, round, ledger: ledger, receivers: Array(half.dropFirst()), film),
-                of: film, frame, flowsFrom: flowsFrom, from: index, to: child)
-        }
-    }
-
-    /// Opens a stream to a participant whose address the node knows.
-    private mutating func stream(
-        _ transfer: FilmTransfer, of film: SimulatedFilm?, _ frame: FrameID,
-        flowsFrom: Instant? = nil, from index: Int, to participant: ParticipantID
-    ) {
-        guard let address = nodes[index].process?.node.address(of: participant),
-            let other = self.index(at: address), let job = job(of: frame)
-        else { return }
-        let bytes = film.map {
-            jobs[job].tallies.streamBytes(
-                of: $0.coverage, bytesPerPixel: configuration.bytesPerPixel)
-        }
-        send(transfer, bytes: bytes ?? 64, flowsFrom: flowsFrom, from: index, to: other)
-    }
+    // MARK: Whole films
 
     /// Asks the next source for its film, or gives up.
     mutating func fetchElsewhere(_ frame: FrameID, at index: Int) {
@@ -240,64 +130,61 @@ extension Simulation {
         let number = (nodes[index].process?.fetches ?? 0) + 1
         nodes[index].process?.fetches = number
         fetch.number = number
+        fetch.progressAt = now
         fetch.source = source
         fetch.others.removeFirst()
         _ = withKeeper(frame, at: index) { $0.fetch = fetch }
-        stream(.request(frame, fetch: fetch.number), of: nil, frame, from: index, to: source)
-        let event = SimulatedEvent.local(
-            node: index, boot: nodes[index].boot, .fetchStalls(frame, fetch: fetch.number))
-        queue.add(event, at: now + configuration.network.stallLimit)
+        let request = open(
+            .request(frame, fetch: fetch.number), of: nil, frame, from: index, to: source)
+        if let request { makeReady(request, request.total) }
+        scheduleStall(fetch: number, of: frame, at: now + configuration.network.stallLimit, index)
     }
 
-    /// A stream has come to its end.
-    /// - Parameter isWhole: false when its sender died before that.
-    mutating func receive(
-        _ transfer: FilmTransfer, from: Int, isWhole: Bool, flowsFrom: Instant, at index: Int
+    private mutating func scheduleStall(
+        fetch: Int, of frame: FrameID, at time: Instant, _ index: Int
     ) {
-        guard let local = localTime(index) else { return }
-        switch transfer {
-        case .contribution(let frame, let round, let sender, let film):
-            guard let kept = keeper(frame, at: index) else { return }
-            if kept.contributions[round] == nil {
-                _ = withKeeper(frame, at: index) { keeper in
-                    if isWhole { keeper.early.append((round, sender, film)) }
-                    if keeper.early.count > FilmKeeper.earlyMax { keeper.early.removeFirst() }
-                }
-            } else if isWhole {
-                add(film, of: sender, flowsFrom: flowsFrom, to: frame, round, at: index)
-                finishContribution(frame, round, at: index)
-            } else {
-                failContribution(frame, round, cause: sender, at: index)
-            }
-        case .sum(let frame, let round, let ledger, let receivers, let film):
-            guard isWhole, keeper(frame, at: index) != nil else { return }
-            pass(frame, round, ledger, film, to: receivers, flowsFrom: flowsFrom, from: index)
-            let disposition = nodes[index].process?.node.sumArrived(
-                frame, round: round, coverage: film.coverage, ledger: ledger, at: local)
-            apply(disposition ?? .discard, film, to: frame, at: index)
-        case .request(let frame, let fetch):
-            guard isWhole, let identity = nodes[index].process?.identity,
-                let job = job(of: frame)
-            else { return }
-            let film = keeper(frame, at: index)?.film
-            let bytes = jobs[job].tallies.streamBytes(
-                of: film?.coverage ?? IntervalSet(), bytesPerPixel: configuration.bytesPerPixel)
-            send(
-                .film(frame, fetch: fetch, source: identity, film), bytes: bytes, from: index,
-                to: from)
-        case .film(let frame, let number, let source, let film):
-            guard let fetch = keeper(frame, at: index)?.fetch, fetch.number == number,
-                fetch.source == source
-            else { return }
-            guard isWhole, let film else { return fetchElsewhere(frame, at: index) }
-            _ = withKeeper(frame, at: index) { $0.fetch = nil }
-            let disposition = nodes[index].process?.node.filmFetched(
-                frame, coverage: film.coverage, from: source, at: local)
-            apply(disposition ?? .discard, film, to: frame, at: index)
-        }
+        queue.add(
+            .local(node: index, boot: nodes[index].boot, .fetchStalls(frame, fetch: fetch)),
+            at: time)
     }
 
-    private mutating func apply(
+    /// Looks whether anything of a film that is fetched has moved of late.
+    mutating func stall(fetch number: Int, of frame: FrameID, at index: Int) {
+        guard let fetch = keeper(frame, at: index)?.fetch, fetch.number == number else { return }
+        let due = fetch.progressAt + configuration.network.stallLimit
+        guard due <= now else { return scheduleStall(fetch: number, of: frame, at: due, index) }
+        fetchElsewhere(frame, at: index)
+    }
+
+    /// Sends the whole film to who asked for it.
+    mutating func answer(_ frame: FrameID, fetch: Int, from index: Int, to other: Int) {
+        guard let identity = nodes[index].process?.identity else { return }
+        let film = keeper(frame, at: index)?.film
+        let flow = open(
+            .film(frame, fetch: fetch, source: identity, film), of: film ?? SimulatedFilm(), frame,
+            from: index, toNode: other)
+        if let flow { makeReady(flow, flow.total) }
+    }
+
+    /// A piece of a whole film is here.
+    mutating func receiveFilm(
+        _ flow: FilmFlow, _ frame: FrameID, fetch number: Int, source: ParticipantID,
+        _ film: SimulatedFilm?, at index: Int
+    ) {
+        guard let fetch = keeper(frame, at: index)?.fetch, fetch.number == number,
+            fetch.source == source, let local = localTime(index)
+        else { return refuse(flow) }
+        let now = now
+        _ = withKeeper(frame, at: index) { $0.fetch?.progressAt = now }
+        guard flow.isWhole else { return }
+        guard let film else { return fetchElsewhere(frame, at: index) }
+        _ = withKeeper(frame, at: index) { $0.fetch = nil }
+        let disposition = nodes[index].process?.node.filmFetched(
+            frame, coverage: film.coverage, from: source, at: local)
+        apply(disposition ?? .discard, film, to: frame, at: index)
+    }
+
+    mutating func apply(
         _ disposition: FilmDisposition, _ film: SimulatedFilm, to frame: FrameID, at index: Int
     ) {
         switch disposition {

@@ -1,5 +1,5 @@
 // The simulated network: datagrams are lost, doubled and overtake each other; control messages
-// keep their order unless a connection broke; streams queue for their nodes' links.
+// keep their order unless a connection broke. Streams are in Simulation+Flows.swift.
 
 import Gossip
 import MeshCore
@@ -67,44 +67,28 @@ extension Simulation {
         if let victim { timeline?.addSteal(by: thief, from: victim, at: now) }
     }
 
-    /// Sends a stream, whole: it waits for both links, one transfer after the other.
-    /// - Parameter flowsFrom: when its first bytes were there; a stream that is put together from
-    ///   others, or passes one on, flows while they come, and ends after they do.
-    mutating func send(
-        _ transfer: FilmTransfer, bytes: Int, flowsFrom: Instant? = nil, from: Int, to: Int
-    ) {
-        let (first, last) = occupyLinks(
-            .reduce, bytes: bytes, flowsFrom: flowsFrom ?? now, from: from, to: to)
-        let packet = Packet(
-            from: from, to: to, boot: nodes[from].boot, since: now, flowsFrom: first,
-            content: .stream(transfer))
-        queue.add(.arrival(packet), at: last)
+    /// Books a transfer of known bytes on the sender's and the receiver's link.
+    /// - Returns: when its last byte arrives.
+    mutating func occupyLinks(_ kind: TrafficKind, bytes: Int, from: Int, to: Int) -> Instant {
+        count(kind, bytes, from: from, to: to)
+        return occupyLinks(bytes: bytes, from: from, to: to)
     }
 
-    /// Books a transfer on the sender's and the receiver's link.
-    /// - Returns: when its first and its last byte arrive.
-    mutating func occupyLinks(
-        _ kind: TrafficKind, bytes: Int, flowsFrom: Instant, from: Int, to: Int
-    ) -> (first: Instant, last: Instant) {
-        count(kind, bytes, from: from, to: to)
-        let network = configuration.network
-        let duration = Duration(seconds: Double(bytes) / network.bytesPerSecond)
-        // The last piece cannot leave before it is there.
-        let piece = Duration(
-            seconds: Double(min(bytes, network.pieceBytes)) / network.bytesPerSecond)
-        let start = max(flowsFrom, nodes[from].sendsUntil)
-        nodes[from].sendsUntil = max(start + duration, now + piece)
-        let delay = latency()
-        let first = max(start + delay, nodes[to].receivesUntil)
-        let last = max(first + duration, now + piece + delay)
+    /// The same, for a piece of a film stream.
+    mutating func occupyLinks(bytes: Int, from: Int, to: Int) -> Instant {
+        let duration = Duration(
+            seconds: Double(bytes) / configuration.network.bytesPerSecond)
+        let start = max(now, nodes[from].sendsUntil)
+        nodes[from].sendsUntil = start + duration
+        let last = max(start + latency(), nodes[to].receivesUntil) + duration
         nodes[to].receivesUntil = last
-        return (first, last)
+        return last
     }
 
     /// Something has come to a node's link.
     mutating func arrive(_ packet: Packet) {
         if isBlocked(from: packet.from, to: packet.to) {
-            // TCP tries again for a while; datagrams and streams are gone.
+            // TCP tries again for a while; datagrams are gone.
             if case .message = packet.content,
                 now < packet.since + configuration.network.messagePatience,
                 nodes[packet.from].boot == packet.boot, nodes[packet.from].process != nil
@@ -115,7 +99,9 @@ extension Simulation {
             return
         }
         let index = packet.to
-        guard nodes[index].process != nil else { return refuse(packet) }
+        guard nodes[index].process != nil else { 
+            return refuse(from: packet.from, to: packet.to, boot: packet.boot)
+        }
         guard !nodes[index].isFrozen else {
             nodes[index].backlog.append(.arrival(packet))
             return
@@ -125,13 +111,12 @@ extension Simulation {
     }
 
     /// The machine is there, the process is not: the network says so to the sender.
-    private mutating func refuse(_ packet: Packet) {
-        guard nodes[packet.to].refuses, nodes[packet.from].boot == packet.boot,
-            !isBlocked(from: packet.to, to: packet.from)
-        else { return }
-        let event = LocalEvent.refused(nodes[packet.to].address)
-        queue.add(
-            .local(node: packet.from, boot: packet.boot, event), at: now + latency())
+    mutating func refuse(from: Int, to: Int, boot: UInt64) {
+        guard nodes[to].refuses, nodes[from].boot == boot, !isBlocked(from: to, to: from) else {
+            return
+        }
+        let event = LocalEvent.refused(nodes[to].address)
+        queue.add(.local(node: from, boot: boot, event), at: now + latency())
     }
 
     private mutating func deliver(_ packet: Packet) {
@@ -145,12 +130,6 @@ extension Simulation {
         case .message(let message):
             log?("\(now) \(packet.from) → \(index): \(message)")
             nodes[index].process?.node.receive(message, from: sender, at: local)
-        case .stream(let transfer):
-            let isWhole =
-                nodes[packet.from].process != nil && nodes[packet.from].boot == packet.boot
-            receive(
-                transfer, from: packet.from, isWhole: isWhole, flowsFrom: packet.flowsFrom,
-                at: index)
         }
     }
 }
@@ -180,7 +159,8 @@ extension MeshMessage {
             size += 2 * name + 4 * report.claims.ranges.count
             for seal in report.seals { size += 4 + 4 * seal.coverage.ranges.count }
         case .frame(_, .plan(let plan)):
-            size += name * (2 + plan.children.count) + 2 * plan.seals.count
+            for place in plan.places { size += name * (1 + place.children.count) }
+            size += 2 * plan.seals.count
         case .frame(_, .stealGrant(let grant)): size += 2 * name + 4 * grant.units.ranges.count
         case .frame: size += 2 * name
         case .jobRequest, .jobUnknown, .frameEnded: break

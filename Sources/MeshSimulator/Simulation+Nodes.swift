@@ -51,9 +51,7 @@ extension Simulation {
         case .contributionStalls(let frame, let round):
             stall(frame, round, at: index)
         case .fetchStalls(let frame, let fetch):
-            if nodes[index].process?.drivers[frame]?.fetch?.number == fetch {
-                fetchElsewhere(frame, at: index)
-            }
+            stall(fetch: fetch, of: frame, at: index)
         case .refused(let address):
             nodes[index].process?.node.connectionRefused(by: address, at: local)
         case .workAsked(let frame, let thief):
@@ -125,10 +123,8 @@ extension Simulation {
     ) {
         var fetched = now
         if let source = reachable(sources, from: index) {
-            fetched =
-                occupyLinks(
-                    .scene, bytes: configuration.sceneBytes, flowsFrom: now, from: source, to: index
-                ).last
+            fetched = occupyLinks(
+                .scene, bytes: configuration.sceneBytes, from: source, to: index)
         }
         let build = random.duration(below: configuration.scenePreparation * 2)
         queue.add(
@@ -165,6 +161,7 @@ extension Simulation {
 
     private mutating func forget(_ frame: FrameID, at index: Int) {
         guard let process = nodes[index].process else { return }
+        if let kept = process.drivers[frame] { endRounds(of: kept) }
         process.drivers[frame] = nil
         for device in process.devices.indices where process.devices[device].unit?.frame == frame {
             countWork(device: device, of: index)

@@ -118,9 +118,15 @@ extension Simulation {
         }
         for kept in process.drivers.values {
             let early = kept.early.count
-            let rounds = kept.contributions.count + kept.buffers.count
-            guard early > FilmKeeper.earlyMax || rounds > FilmKeeper.roundsMax else { continue }
-            violate(.unbounded, "node \(index): \(early) early streams, \(rounds) rounds")
+            let rounds = kept.sums.count + kept.buffers.count
+            let sums = kept.receptions.count
+            guard
+                early > FilmKeeper.earlyMax || rounds > FilmKeeper.roundsMax
+                    || sums > FilmKeeper.receptionsMax
+            else { continue }
+            violate(
+                .unbounded,
+                "node \(index): \(early) early streams, \(rounds) rounds, \(sums) sums")
         }
     }
 }

@@ -36,6 +36,9 @@ public struct Simulation: ~Copyable {
     /// What they can render per second now.
     var capacityRate = 0.0
     let faultsEnd: Instant
+    /// Film streams under way, by number; only looked up.
+    var flows: [Int: FilmFlow] = [:]
+    var flowNumber = 0
     /// A film may have changed since the last check.
     var filmsChanged = false
     /// When the last fault began or ended, or a process started.
@@ -134,6 +137,13 @@ public struct Simulation: ~Copyable {
             end(fault: number)
         case .restart(let index):
             start(index)
+        case .linkFree(let index):
+            nodes[index].isSending = false
+            pump(index)
+        case .piece(let flow):
+            arrive(event, of: flow)
+        case .broken(let flow):
+            arrive(event, of: flow)
         }
     }
 
@@ -244,6 +254,9 @@ public struct Simulation: ~Copyable {
         case .fault: what = 4
         case .faultEnds(let number): what = number << 4 | 5
         case .restart(let node): what = node << 4 | 6
+        case .linkFree(let node): what = node << 4 | 7
+        case .piece(let flow): what = flow << 4 | 8
+        case .broken(let flow): what = flow << 4 | 9
         }
         var mix = report.traceHash ^ UInt64(bitPattern: now.nanoseconds) &* 0x9e37_79b9_7f4a_7c15
         mix = (mix ^ (mix >> 29) ^ UInt64(what)) &* 0xbf58_476d_1ce4_e5b9

@@ -71,8 +71,12 @@ public struct NetworkModel: Hashable, Sendable {
     public var messagePatience: Duration = .seconds(12)
     /// A stream on which nothing moves for this long has failed.
     public var stallLimit: Duration = .seconds(8)
-    /// A stream that is put together from others ends this much after them.
+    /// A stream goes in pieces of this size, or larger ones if it had more than ``piecesMax``: what
+    /// is put together from others, or passed on, is one piece behind them at least.
     public var pieceBytes = 64 << 10
+    public var piecesMax = 8
+    /// Pieces of one stream between its sender and its receiver.
+    public var piecesInFlightMax = 4
 
     public init() {}
 

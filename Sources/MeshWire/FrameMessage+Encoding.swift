@@ -101,6 +101,7 @@ extension RoundReport: WireValue {
         proto.claims = claims.proto
         proto.filmUnits = UInt64(filmUnits)
         proto.samplesPerSecond = samplesPerSecond
+        proto.bytesPerSecond = bytesPerSecond
         proto.ledgerOnly = !wantsFilm
         return proto
     }
@@ -113,7 +114,22 @@ extension RoundReport: WireValue {
             round: try RoundID(proto.round, isThere: proto.hasRound, "round"), seals: seals,
             claims: try IntervalSet(proto.claims), filmUnits: try checkedUnits(proto.filmUnits),
             samplesPerSecond: try checkedSpeed(proto.samplesPerSecond),
-            wantsFilm: !proto.ledgerOnly)
+            bytesPerSecond: try checkedSpeed(proto.bytesPerSecond), wantsFilm: !proto.ledgerOnly)
+    }
+}
+
+extension TreePlace: WireValue {
+    var proto: ProtoPlan.Place {
+        var proto = ProtoPlan.Place()
+        proto.parent = parent.proto
+        proto.children = children.map(\.proto)
+        return proto
+    }
+
+    init(_ proto: ProtoPlan.Place) throws(MalformedBytes) {
+        self.init(
+            parent: try ParticipantID(proto.parent, isThere: proto.hasParent, "parent"),
+            children: try ParticipantID.list(proto.children, "children"))
     }
 }
 
@@ -122,18 +138,20 @@ extension RoundPlan: WireValue {
         var proto = ProtoPlan()
         proto.round = round.proto
         proto.seals = seals.map(\.rawValue)
-        proto.parent = parent.proto
-        proto.children = children.map(\.proto)
+        proto.places = places.map(\.proto)
         return proto
     }
 
     init(_ proto: ProtoPlan) throws(MalformedBytes) {
         guard proto.seals.count <= WireBounds.sealsMax else { throw .invalid("number of seals") }
+        guard (1...TileStripe.countMax).contains(proto.places.count) else {
+            throw .invalid("number of stripes")
+        }
+        var places: [TreePlace] = []
+        for place in proto.places { places.append(try TreePlace(place)) }
         self.init(
             round: try RoundID(proto.round, isThere: proto.hasRound, "round"),
-            seals: proto.seals.map { SealNumber($0) },
-            parent: try ParticipantID(proto.parent, isThere: proto.hasParent, "parent"),
-            children: try ParticipantID.list(proto.children, "children"))
+            seals: proto.seals.map { SealNumber($0) }, places: places)
     }
 }
 

@@ -9,11 +9,11 @@ public enum StreamOpening: Hashable, Sendable {
     /// Control messages of `sender`, one after the other, for as long as it lasts. `name` is for
     /// people, at most 256 bytes of UTF-8.
     case control(sender: ParticipantID, name: String)
-    /// The opener's contribution to a round: a film stream follows.
-    case contribution(FrameID, RoundID, sender: ParticipantID)
-    /// The sum of a round, its new ledger, and to whom the receiver passes it on: a film stream
-    /// follows.
-    case sum(FrameID, RoundID, ledger: IntervalSet, receivers: [ParticipantID])
+    /// A stripe of the opener's contribution to a round: a film stream follows.
+    case contribution(FrameID, RoundID, TileStripe, sender: ParticipantID)
+    /// A stripe of a round's sum, and to whom the receiver passes it on, in the order of that
+    /// stripe's tree: a film stream follows, and once the round is committed the new ledger.
+    case sum(FrameID, RoundID, TileStripe, receivers: [ParticipantID])
     /// Asks for the receiver's whole film of a frame: a film stream comes back.
     case film(FrameID)
     /// Asks for the file of this hash: its bytes come back.
@@ -26,14 +26,15 @@ public enum StreamOpening: Hashable, Sendable {
         case .control(let sender, let name):
             proto.control.sender = sender.proto
             proto.control.name = name.cut(toBytes: WireBounds.nameBytesMax)
-        case .contribution(let frame, let round, let sender):
+        case .contribution(let frame, let round, let stripe, let sender):
             proto.contribution.frame = frame.proto
             proto.contribution.round = round.proto
+            proto.contribution.stripe = stripe.proto
             proto.contribution.sender = sender.proto
-        case .sum(let frame, let round, let ledger, let receivers):
+        case .sum(let frame, let round, let stripe, let receivers):
             proto.sum.frame = frame.proto
             proto.sum.round = round.proto
-            proto.sum.ledger = ledger.proto
+            proto.sum.stripe = stripe.proto
             proto.sum.receivers = receivers.map(\.proto)
         case .film(let frame):
             proto.film = frame.proto
@@ -60,13 +61,14 @@ public enum StreamOpening: Hashable, Sendable {
             self = .contribution(
                 try FrameID(contribution.frame, isThere: contribution.hasFrame, "frame"),
                 try RoundID(contribution.round, isThere: contribution.hasRound, "round"),
+                try TileStripe(contribution.stripe, isThere: contribution.hasStripe, "stripe"),
                 sender: try ParticipantID(
                     contribution.sender, isThere: contribution.hasSender, "sender"))
         case .sum(let sum):
             self = .sum(
                 try FrameID(sum.frame, isThere: sum.hasFrame, "frame"),
                 try RoundID(sum.round, isThere: sum.hasRound, "round"),
-                ledger: try IntervalSet(sum.ledger),
+                try TileStripe(sum.stripe, isThere: sum.hasStripe, "stripe"),
                 receivers: try ParticipantID.list(sum.receivers, "receivers"))
         case .film(let frame):
             self = .film(try FrameID(frame))

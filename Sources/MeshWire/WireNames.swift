@@ -54,6 +54,22 @@ extension WireValue {
     }
 }
 
+extension TileStripe: WireValue {
+    var proto: ProtoStripe {
+        var proto = ProtoStripe()
+        proto.index = UInt32(index)
+        proto.count = UInt32(count)
+        return proto
+    }
+
+    init(_ proto: ProtoStripe) throws(MalformedBytes) {
+        guard proto.index < proto.count, proto.count <= UInt32(Self.countMax) else {
+            throw .invalid("stripe")
+        }
+        self.init(Int(proto.index), of: Int(proto.count))
+    }
+}
+
 extension ParticipantID: WireValue {
     var proto: ProtoParticipant {
         var proto = ProtoParticipant()

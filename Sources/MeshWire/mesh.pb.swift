@@ -193,6 +193,21 @@ nonisolated struct ProtoUnits: Sendable {
   init() {}
 }
 
+/// Every count-th tile of a frame, from the tile `index` on.
+nonisolated struct ProtoStripe: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var index: UInt32 = 0
+
+  var count: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct ProtoEnvelope: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -500,6 +515,9 @@ nonisolated struct ProtoReport: Sendable {
   /// Inverted, so that its absence means the usual.
   var ledgerOnly: Bool = false
 
+  /// What the sender's link has moved of late; zero when that is not known.
+  var bytesPerSecond: Double = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct Seal: Sendable {
@@ -547,23 +565,38 @@ nonisolated struct ProtoPlan: Sendable {
 
   var seals: [UInt64] = []
 
-  var parent: ProtoParticipant {
-    get {_parent ?? ProtoParticipant()}
-    set {_parent = newValue}
-  }
-  /// Returns true if `parent` has been explicitly set.
-  var hasParent: Bool {self._parent != nil}
-  /// Clears the value of `parent`. Subsequent reads from it will return its default value.
-  mutating func clearParent() {self._parent = nil}
-
-  var children: [ProtoParticipant] = []
+  /// One for each stripe.
+  var places: [ProtoPlan.Place] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// In the tree of one stripe.
+  nonisolated struct Place: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var parent: ProtoParticipant {
+      get {_parent ?? ProtoParticipant()}
+      set {_parent = newValue}
+    }
+    /// Returns true if `parent` has been explicitly set.
+    var hasParent: Bool {self._parent != nil}
+    /// Clears the value of `parent`. Subsequent reads from it will return its default value.
+    mutating func clearParent() {self._parent = nil}
+
+    var children: [ProtoParticipant] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _parent: ProtoParticipant? = nil
+  }
 
   init() {}
 
   fileprivate var _round: ProtoRound? = nil
-  fileprivate var _parent: ProtoParticipant? = nil
 }
 
 nonisolated struct ProtoFailure: Sendable {
@@ -855,6 +888,15 @@ nonisolated struct ProtoOpening: Sendable {
     /// Clears the value of `sender`. Subsequent reads from it will return its default value.
     mutating func clearSender() {self._sender = nil}
 
+    var stripe: ProtoStripe {
+      get {_stripe ?? ProtoStripe()}
+      set {_stripe = newValue}
+    }
+    /// Returns true if `stripe` has been explicitly set.
+    var hasStripe: Bool {self._stripe != nil}
+    /// Clears the value of `stripe`. Subsequent reads from it will return its default value.
+    mutating func clearStripe() {self._stripe = nil}
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -862,6 +904,7 @@ nonisolated struct ProtoOpening: Sendable {
     fileprivate var _frame: ProtoFrame? = nil
     fileprivate var _round: ProtoRound? = nil
     fileprivate var _sender: ProtoParticipant? = nil
+    fileprivate var _stripe: ProtoStripe? = nil
   }
 
   nonisolated struct Sum: Sendable {
@@ -887,16 +930,16 @@ nonisolated struct ProtoOpening: Sendable {
     /// Clears the value of `round`. Subsequent reads from it will return its default value.
     mutating func clearRound() {self._round = nil}
 
-    var ledger: ProtoUnits {
-      get {_ledger ?? ProtoUnits()}
-      set {_ledger = newValue}
-    }
-    /// Returns true if `ledger` has been explicitly set.
-    var hasLedger: Bool {self._ledger != nil}
-    /// Clears the value of `ledger`. Subsequent reads from it will return its default value.
-    mutating func clearLedger() {self._ledger = nil}
-
     var receivers: [ProtoParticipant] = []
+
+    var stripe: ProtoStripe {
+      get {_stripe ?? ProtoStripe()}
+      set {_stripe = newValue}
+    }
+    /// Returns true if `stripe` has been explicitly set.
+    var hasStripe: Bool {self._stripe != nil}
+    /// Clears the value of `stripe`. Subsequent reads from it will return its default value.
+    mutating func clearStripe() {self._stripe = nil}
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -904,7 +947,7 @@ nonisolated struct ProtoOpening: Sendable {
 
     fileprivate var _frame: ProtoFrame? = nil
     fileprivate var _round: ProtoRound? = nil
-    fileprivate var _ledger: ProtoUnits? = nil
+    fileprivate var _stripe: ProtoStripe? = nil
   }
 
   init() {}
@@ -1134,6 +1177,41 @@ nonisolated extension ProtoUnits: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
   static func ==(lhs: ProtoUnits, rhs: ProtoUnits) -> Bool {
     if lhs.steps != rhs.steps {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ProtoStripe: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Stripe"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}count\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: ProtoStripe, rhs: ProtoStripe) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.count != rhs.count {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1632,7 +1710,7 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Report"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}claims\0\u{3}film_units\0\u{3}samples_per_second\0\u{3}ledger_only\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}claims\0\u{3}film_units\0\u{3}samples_per_second\0\u{3}ledger_only\0\u{3}bytes_per_second\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1646,6 +1724,7 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.filmUnits) }()
       case 5: try { try decoder.decodeSingularDoubleField(value: &self.samplesPerSecond) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.ledgerOnly) }()
+      case 7: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerSecond) }()
       default: break
       }
     }
@@ -1674,6 +1753,9 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.ledgerOnly != false {
       try visitor.visitSingularBoolField(value: self.ledgerOnly, fieldNumber: 6)
     }
+    if self.bytesPerSecond.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.bytesPerSecond, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1684,6 +1766,7 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.filmUnits != rhs.filmUnits {return false}
     if lhs.samplesPerSecond != rhs.samplesPerSecond {return false}
     if lhs.ledgerOnly != rhs.ledgerOnly {return false}
+    if lhs.bytesPerSecond != rhs.bytesPerSecond {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1730,7 +1813,7 @@ nonisolated extension ProtoReport.Seal: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ProtoPlan: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Plan"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}parent\0\u{1}children\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{2}\u{3}places\0\u{c}\u{3}\u{1}\u{c}\u{4}\u{1}")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1740,8 +1823,7 @@ nonisolated extension ProtoPlan: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._round) }()
       case 2: try { try decoder.decodeRepeatedUInt64Field(value: &self.seals) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._parent) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.children) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.places) }()
       default: break
       }
     }
@@ -1758,11 +1840,8 @@ nonisolated extension ProtoPlan: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.seals.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.seals, fieldNumber: 2)
     }
-    try { if let v = self._parent {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    if !self.children.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.children, fieldNumber: 4)
+    if !self.places.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.places, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1770,6 +1849,44 @@ nonisolated extension ProtoPlan: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
   static func ==(lhs: ProtoPlan, rhs: ProtoPlan) -> Bool {
     if lhs._round != rhs._round {return false}
     if lhs.seals != rhs.seals {return false}
+    if lhs.places != rhs.places {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ProtoPlan.Place: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = ProtoPlan.protoMessageName + ".Place"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}parent\0\u{1}children\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._parent) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.children) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._parent {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.children.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.children, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: ProtoPlan.Place, rhs: ProtoPlan.Place) -> Bool {
     if lhs._parent != rhs._parent {return false}
     if lhs.children != rhs.children {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -2180,7 +2297,7 @@ nonisolated extension ProtoOpening.Control: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension ProtoOpening.Contribution: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = ProtoOpening.protoMessageName + ".Contribution"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{1}round\0\u{1}sender\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{1}round\0\u{1}sender\0\u{1}stripe\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2191,6 +2308,7 @@ nonisolated extension ProtoOpening.Contribution: SwiftProtobuf.Message, SwiftPro
       case 1: try { try decoder.decodeSingularMessageField(value: &self._frame) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._round) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._sender) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._stripe) }()
       default: break
       }
     }
@@ -2210,6 +2328,9 @@ nonisolated extension ProtoOpening.Contribution: SwiftProtobuf.Message, SwiftPro
     try { if let v = self._sender {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    try { if let v = self._stripe {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2217,6 +2338,7 @@ nonisolated extension ProtoOpening.Contribution: SwiftProtobuf.Message, SwiftPro
     if lhs._frame != rhs._frame {return false}
     if lhs._round != rhs._round {return false}
     if lhs._sender != rhs._sender {return false}
+    if lhs._stripe != rhs._stripe {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2224,7 +2346,7 @@ nonisolated extension ProtoOpening.Contribution: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension ProtoOpening.Sum: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = ProtoOpening.protoMessageName + ".Sum"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{1}round\0\u{1}ledger\0\u{1}receivers\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{1}round\0\u{2}\u{2}receivers\0\u{1}stripe\0\u{c}\u{3}\u{1}")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2234,8 +2356,8 @@ nonisolated extension ProtoOpening.Sum: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._frame) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._round) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._ledger) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.receivers) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._stripe) }()
       default: break
       }
     }
@@ -2252,20 +2374,20 @@ nonisolated extension ProtoOpening.Sum: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._round {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    try { if let v = self._ledger {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     if !self.receivers.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.receivers, fieldNumber: 4)
     }
+    try { if let v = self._stripe {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: ProtoOpening.Sum, rhs: ProtoOpening.Sum) -> Bool {
     if lhs._frame != rhs._frame {return false}
     if lhs._round != rhs._round {return false}
-    if lhs._ledger != rhs._ledger {return false}
     if lhs.receivers != rhs.receivers {return false}
+    if lhs._stripe != rhs._stripe {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

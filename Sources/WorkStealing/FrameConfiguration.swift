@@ -55,6 +55,14 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var dataTimeout: Duration = .seconds(60)
     /// The wait after an abandoned round, times the number of rounds abandoned in a row.
     public var abandonedDelay: Duration = .milliseconds(50)
+    /// The most stripes of a sum, each with a tree of its own: four fill all links but for a few
+    /// percent, and need four streams each way at every node (docs/adr/0014-several-trees.md).
+    public var stripesMax = 4
+    /// A sum that is estimated smaller goes along one low tree: 2 ms at 1 Gbit/s, as long as a few
+    /// more hops take.
+    public var stripedBytesMin = 256 << 10
+    /// For that estimate: seven to eight channels as 4-byte numbers, packed to 0.75 and less.
+    public var sumBytesPerPixel = 15.0
     /// The shortest time between two starts, when everything is rendered.
     public var startIntervalMin: Duration = .milliseconds(10)
     /// How often a complete frame's last start is repeated for those who have not said that they

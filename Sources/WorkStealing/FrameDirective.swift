@@ -21,21 +21,21 @@ public enum FrameDirective: Hashable, Sendable {
     case dropOpen
 
     // Data of a round.
-    /// Inner node or leaf: add the streams of `children` and the own `seals`, tile by tile, into
-    /// one stream to `parent`. Sealed partials are read-only. On any failure call
-    /// `contributionFailed`.
-    case contribute(
-        round: RoundID, seals: [SealNumber], parent: ParticipantID, children: [ParticipantID])
-    /// Root: the same, into a buffer; then call `gathered`.
-    case gather(round: RoundID, seals: [SealNumber], children: [ParticipantID])
-    /// Stop contributing to this round, or gathering it, and forget its buffer. A sum of this
-    /// round that comes down all the same is passed on.
+    /// Inner node or leaf, in each stripe's tree: add the streams of the children and the own
+    /// `seals`, tile by tile, into one stream to the parent. Sealed partials are read-only. On any
+    /// failure call `contributionFailed`.
+    case contribute(round: RoundID, seals: [SealNumber], places: [TreePlace])
+    /// Root: the same, into a buffer; then call `gathered`, if all stripes have the same coverage.
+    /// The sum goes down to the receivers while it comes up: each stripe begins when all coverages
+    /// are known, and each tile follows when it is whole. It counts only once it is released.
+    case gather(round: RoundID, seals: [SealNumber], stripes: [GatherPlace])
+    /// Stop contributing to this round, or gathering it and sending its sum down, and forget its
+    /// buffer. A released sum of this round that comes down all the same is passed on.
     case abandon(round: RoundID)
     /// Root: add the buffer of this round to the film.
     case commit(round: RoundID)
-    /// Root: send the buffer of this round, its coverage and the new ledger down a tree over
-    /// `receivers`, then forget the buffer. The driver splits the list for its children.
-    case broadcast(round: RoundID, ledger: IntervalSet, receivers: [ParticipantID])
+    /// Root: end the streams of this round's sum with the new ledger, then forget the buffer.
+    case release(round: RoundID, ledger: IntervalSet)
 
     // The film of this node.
     /// Fetch a whole film from one of these; then call `filmFetched` or `filmFetchFailed`.
@@ -43,6 +43,18 @@ public enum FrameDirective: Hashable, Sendable {
 
     /// For the user, the log and the statistics.
     case event(FrameEvent)
+}
+
+/// The root's neighbours in one stripe's trees.
+public struct GatherPlace: Hashable, Sendable {
+    /// Whose contributions come up.
+    public var children: [ParticipantID]
+    /// To whom the sum goes down, in the order of the stripe's ``ReduceTree``.
+    public var receivers: [ParticipantID]
+    public init(children: [ParticipantID], receivers: [ParticipantID]) {
+        self.children = children
+        self.receivers = receivers
+    }
 }
 
 /// What the driver does with a unit that a device has finished.

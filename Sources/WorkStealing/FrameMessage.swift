@@ -78,12 +78,15 @@ public struct RoundReport: Hashable, Sendable {
     public var filmUnits: Int
     /// Measured speed of its devices, samples per second.
     public var samplesPerSecond: Double
+    /// What its link has moved of late, bytes per second; zero when that is not known.
+    public var bytesPerSecond: Double
     /// Whether the sender wants the sums of the rounds; a ledger-only participant does not.
     public var wantsFilm: Bool
     public init(
         round: RoundID, seals: [Seal], claims: IntervalSet, filmUnits: Int,
-        samplesPerSecond: Double, wantsFilm: Bool = true
+        samplesPerSecond: Double, bytesPerSecond: Double = 0, wantsFilm: Bool = true
     ) {
+        self.bytesPerSecond = bytesPerSecond
         self.wantsFilm = wantsFilm
         self.round = round
         self.seals = seals
@@ -93,20 +96,27 @@ public struct RoundReport: Hashable, Sendable {
     }
 }
 
+/// A contributor's neighbours in one of the trees of a round.
+public struct TreePlace: Hashable, Sendable {
+    public var parent: ParticipantID
+    public var children: [ParticipantID]
+    public init(parent: ParticipantID, children: [ParticipantID]) {
+        self.parent = parent
+        self.children = children
+    }
+}
+
 /// Tells one contributor its part of a round; each gets a plan of its own.
 public struct RoundPlan: Hashable, Sendable {
     public var round: RoundID
     /// The receiver's seals that go into this round.
     public var seals: [SealNumber]
-    public var parent: ParticipantID
-    public var children: [ParticipantID]
-    public init(
-        round: RoundID, seals: [SealNumber], parent: ParticipantID, children: [ParticipantID]
-    ) {
+    /// For each stripe of the tiles the receiver's place in that stripe's tree.
+    public var places: [TreePlace]
+    public init(round: RoundID, seals: [SealNumber], places: [TreePlace]) {
         self.round = round
         self.seals = seals
-        self.parent = parent
-        self.children = children
+        self.places = places
     }
 }
 

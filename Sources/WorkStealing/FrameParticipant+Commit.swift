@@ -30,27 +30,68 @@ extension FrameParticipant {
             return finishRound(at: now)
         }
         root.contributors = parts.map(\.owner).filter { $0 != identity }
-        let tree = ReduceTree(
-            root: identity, contributors: root.contributors, random: &random)
         var seals: [ParticipantID: [SealNumber]] = [:]
         for part in parts { seals[part.owner] = part.seals }
-        root.plans = []
-        for (index, node) in tree.nodes.enumerated() {
-            guard let parent = tree.parent(ofIndex: index) else { continue }
-            let plan = RoundPlan(
-                round: round, seals: seals[node] ?? [], parent: parent,
-                children: tree.children(ofIndex: index))
-            root.plans.append((node, plan))
-        }
+        let stripes = plant(&root, seals: seals, units: parts.reduce(0) { $0 + $1.unitCount })
         root.plansRepeatAt = root.plans.isEmpty ? nil : now + configuration.reportTimeout / 2
         root.phase = .gathering(since: now)
         root.beatAt = now + heartbeat
         self.root = root
         statistics.dataRounds += 1
         for (node, plan) in root.plans { send(.plan(plan), to: node) }
-        emit(
-            .gather(
-                round: round, seals: seals[identity] ?? [], children: tree.children(ofIndex: 0)))
+        emit(.gather(round: round, seals: seals[identity] ?? [], stripes: stripes))
+    }
+
+    /// Makes the trees of a round, and of them the plans of its contributors.
+    /// - Parameter units: that are to be in the sum.
+    /// - Returns: the root's own places.
+    private mutating func plant(
+        _ root: inout RootState, seals: [ParticipantID: [SealNumber]], units: Int
+    ) -> [GatherPlace] {
+        guard let round else { return [] }
+        // A silent node would pass nothing on: it fetches the film when it is back.
+        let receivers = root.others.filter { $0.hasReported && $0.report?.wantsFilm == true }
+        let count = stripeCount(
+            units: units, others: max(root.contributors.count, receivers.count))
+        let contributors = root.contributors.map { id in
+            let member = root.position(of: id).map { root[$0] }
+            return ReduceOrder.Candidate(
+                id: id, bytesPerSecond: member?.report?.bytesPerSecond ?? 0)
+        }
+        let up = ReduceOrder.shuffled(contributors, random: &random)
+        let down = ReduceOrder.shuffled(
+            receivers.map {
+                ReduceOrder.Candidate(id: $0.id, bytesPerSecond: $0.report?.bytesPerSecond ?? 0)
+            }, random: &random)
+        let downOrders = ReduceOrder.orders(down.order, slow: down.slow, stripes: count)
+        var places: [ParticipantID: [TreePlace]] = [:]
+        var own: [GatherPlace] = []
+        for (stripe, order) in ReduceOrder.orders(up.order, slow: up.slow, stripes: count)
+            .enumerated()
+        {
+            let tree = ReduceTree(root: identity, others: order, stripes: count)
+            for (index, node) in tree.nodes.enumerated() {
+                guard let parent = tree.parent(ofIndex: index) else { continue }
+                let children = tree.children(ofIndex: index)
+                places[node, default: []].append(TreePlace(parent: parent, children: children))
+            }
+            own.append(
+                GatherPlace(
+                    children: tree.children(ofIndex: 0), receivers: downOrders[stripe]))
+        }
+        root.plans = up.order.map { node in
+            (node, RoundPlan(round: round, seals: seals[node] ?? [], places: places[node] ?? []))
+        }
+        return own
+    }
+
+    /// Into how many stripes the tiles of a sum are divided: for a small one, latency counts.
+    private func stripeCount(units: Int, others: Int) -> Int {
+        let grid = workSpace.grid
+        let share = Double(min(units, grid.count)) / Double(grid.count)
+        let bytes = share * Double(grid.width * grid.height) * configuration.sumBytesPerPixel
+        guard bytes >= Double(configuration.stripedBytesMin) else { return 1 }
+        return max(1, min(configuration.stripesMax, others))
     }
 
     // MARK: Step 5: commit
@@ -70,10 +111,7 @@ extension FrameParticipant {
         filmCoverage.formUnion(coverage)
         statistics.commits += 1
         emit(.commit(round: round))
-        // A silent node would pass nothing on: it fetches the film when it is back.
-        let receivers = root.others
-            .filter { $0.hasReported && $0.report?.wantsFilm == true }.map(\.id)
-        emit(.broadcast(round: round, ledger: ledger, receivers: receivers))
+        emit(.release(round: round, ledger: ledger))
         emit(.event(.committed(round: round, ledgerUnits: ledger.count)))
         if isComplete { emit(.event(.complete)) }
         for position in root.members.indices {
@@ -105,7 +143,11 @@ extension FrameParticipant {
         if let cause, cause != identity {
             root.exclude(cause)
         } else {
-            for (node, plan) in root.plans where plan.parent == identity { root.exclude(node) }
+            let identity = identity
+            for (node, plan) in root.plans
+            where plan.places.contains(where: { $0.parent == identity }) {
+                root.exclude(node)
+            }
         }
         root.abandonedInRow += 1
         self.root = root

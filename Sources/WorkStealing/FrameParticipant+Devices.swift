@@ -95,6 +95,12 @@ extension FrameParticipant {
         isSpeedKnown = true
     }
 
+    /// What this node's link has moved of late; zero: not known.
+    public mutating func setLinkSpeed(bytesPerSecond: Double) {
+        guard isValid(speed: bytesPerSecond) else { return }
+        linkSpeed = bytesPerSecond
+    }
+
     /// Makes units claims of this node, as far as nothing is known of them here yet.
     mutating func addClaims(
         _ units: IntervalSet, areStolen: Bool = false, at now: Instant

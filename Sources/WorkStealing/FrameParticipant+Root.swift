@@ -164,6 +164,7 @@ extension FrameParticipant {
 
     private func isPlausible(_ report: RoundReport) -> Bool {
         guard isValid(report.claims), isValid(speed: report.samplesPerSecond),
+            isValid(speed: report.bytesPerSecond),
             report.seals.count <= configuration.sealsMax, report.filmUnits >= 0,
             report.filmUnits <= workSpace.count
         else { return false }

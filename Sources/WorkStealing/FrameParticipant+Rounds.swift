@@ -85,7 +85,7 @@ extension FrameParticipant {
                 RoundReport.Seal(number: $0.number, coverage: $0.coverage)
             },
             claims: claims.union(partials.open), filmUnits: filmCoverage.count,
-            samplesPerSecond: speed, wantsFilm: wantsFilm)
+            samplesPerSecond: speed, bytesPerSecond: linkSpeed, wantsFilm: wantsFilm)
     }
 
     // MARK: Plan
@@ -98,8 +98,8 @@ extension FrameParticipant {
         }
         guard contribution != plan.round else { return }
         // Nobody is in a tree twice, and no seal is added twice.
-        guard plan.children.count <= ReduceTree.arity,
-            Set(plan.children + [plan.parent, identity]).count == plan.children.count + 2,
+        guard (1...TileStripe.countMax).contains(plan.places.count),
+            plan.places.allSatisfy({ isPlausible($0, stripes: plan.places.count) }),
             Set(plan.seals).count == plan.seals.count
         else { return ignore() }
         guard plan.seals.allSatisfy({ coverage(of: $0) != nil }) else {
@@ -108,10 +108,12 @@ extension FrameParticipant {
             return send(.contributionFailed(failure), to: sender)
         }
         contribution = plan.round
-        emit(
-            .contribute(
-                round: plan.round, seals: plan.seals, parent: plan.parent,
-                children: plan.children))
+        emit(.contribute(round: plan.round, seals: plan.seals, places: plan.places))
+    }
+
+    private func isPlausible(_ place: TreePlace, stripes: Int) -> Bool {
+        place.children.count <= ReduceTree.arity(stripes: stripes)
+            && Set(place.children + [place.parent, identity]).count == place.children.count + 2
     }
 
     /// A newer round begins: what is left of the last one is of no use.

@@ -34,6 +34,8 @@ public struct FrameParticipant: Sendable {
     /// Samples per second of all devices.
     public internal(set) var speed = 0.0
     var isSpeedKnown = false
+    /// What its link has moved of late, bytes per second; zero: not known.
+    var linkSpeed = 0.0
 
     // The work of this node.
     var deque: ClaimDeque

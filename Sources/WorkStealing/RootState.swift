@@ -89,7 +89,7 @@ struct RootState: Sendable {
     var lastCost: Duration = .zero
     var abandonedInRow = 0
     var loss = LossWatch()
-    /// The plans of the data phase, to repeat them once, and their root's children.
+    /// The plans of the data phase, to repeat them once.
     var plans: [(ParticipantID, RoundPlan)] = []
     var contributors: [ParticipantID] = []
     var plansRepeatAt: Instant?

@@ -15,6 +15,7 @@ enum RoundPlanner {
     struct Part: Hashable, Sendable {
         let owner: ParticipantID
         var seals: [SealNumber]
+        var unitCount: Int
     }
 
     /// Offers that are disjoint from the ledger and from each other, the larger first (then by
@@ -37,9 +38,11 @@ enum RoundPlanner {
             used.formUnion(offer.coverage)
             if let known = index[offer.owner] {
                 parts[known].seals.append(offer.seal)
+                parts[known].unitCount += count
             } else {
                 index[offer.owner] = parts.count
-                parts.append(Part(owner: offer.owner, seals: [offer.seal]))
+                parts.append(
+                    Part(owner: offer.owner, seals: [offer.seal], unitCount: count))
             }
         }
         return parts

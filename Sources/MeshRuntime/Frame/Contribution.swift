@@ -1,11 +1,22 @@
-// One node's part in the data phase of a round: what its children send and what it has itself,
-// added tile by tile, goes to its parent, or into the root's buffer. Pixels flow while they come.
+// One node's part in one stripe of the data phase of a round: what its children send and what it
+// has itself, added tile by tile, goes to its parent, or to the root's sum. Pixels flow while they
+// come.
 
 import MeshCore
 import Tracer
 import WorkStealing
 
-/// The data phase of one round at one node.
+/// What the root does with a stripe's sum.
+struct StripeSink {
+    /// Called once, when it is known which units the sum will have.
+    let onCoverage: @EventLoop (IntervalSet) -> Void
+    /// Called with each tile, ascending.
+    let onTile: @EventLoop (Int, FilmTile) -> Void
+    /// Called once: there are no more tiles.
+    let onEnd: @EventLoop () -> Void
+}
+
+/// The data phase of one stripe of a round at one node.
 ///
 ///     waiting for heads ──► flowing ──► finished
 ///             └───────────────┴───────► failed
@@ -19,7 +30,9 @@ final class Contribution {
     /// The stream to the parent; nil at the root.
     private let parent: (participant: ParticipantID, stream: StreamConnection)?
     private var writer: FilmStreamWriter?
-    private var assembly: FilmAssembly
+    /// At the root: where the sum goes.
+    private let sink: StripeSink?
+    private var hasToldCoverage = false
     private var bytes: [UInt8] = []
     private var isScheduled = false
     private var isOver = false
@@ -32,21 +45,18 @@ final class Contribution {
     private var lastCheck = EventLoop.now
     private var watchdog: LoopTimer?
 
-    /// At the root: the sum of all films. Called once.
-    private let onGathered: @EventLoop (Film) -> Void
-    /// Elsewhere: the parent has all of it. Called once.
+    /// The parent has all of it. Called once.
     private let onDelivered: @EventLoop () -> Void
     /// Called once when the round can't be finished here, with the node that is the cause.
     private let onFailed: @EventLoop (ParticipantID, String) -> Void
 
     /// - Parameters:
-    ///   - parent: an opened stream to the parent; nil at the root.
+    ///   - parent: an opened stream to the parent; nil at the root, which has a sink.
     ///   - stallLimit: a neighbour that is silent for this long has failed.
     init(
         round: RoundID, merger: FilmMerger,
         parent: (participant: ParticipantID, stream: StreamConnection)?,
-        stallLimit: Duration = StreamBounds.stallLimit,
-        onGathered: @escaping @EventLoop (Film) -> Void,
+        sink: StripeSink?, stallLimit: Duration = StreamBounds.stallLimit,
         onDelivered: @escaping @EventLoop () -> Void,
         onFailed: @escaping @EventLoop (ParticipantID, String) -> Void
     ) {
@@ -54,10 +64,9 @@ final class Contribution {
         self.merger = merger
         self.parent = parent
         self.stallLimit = stallLimit
-        self.onGathered = onGathered
+        self.sink = sink
         self.onDelivered = onDelivered
         self.onFailed = onFailed
-        assembly = FilmAssembly(workSpace: merger.workSpace)
         for child in merger.pendingChildren { lastHeard[child] = EventLoop.now }
         watchdog = LoopTimer { [weak self] in self?.checkNeighbours() }
         watchdog?.start(after: stallLimit / 4)
@@ -137,6 +146,11 @@ final class Contribution {
     private func flow() {
         isScheduled = false
         guard !isOver, !hasEnded else { return }
+        if let sink, !hasToldCoverage, let coverage = merger.coverage {
+            hasToldCoverage = true
+            sink.onCoverage(coverage)
+            if isOver { return }
+        }
         for _ in 0..<StreamBounds.tilesPerTurn {
             if let parent, !parent.stream.isWritable { return }
             switch merger.next() {
@@ -157,37 +171,25 @@ final class Contribution {
     }
 
     private func take(_ index: Int, _ sum: FilmTile) {
-        guard parent != nil else {
-            do {
-                try assembly.add(tile: index, sum)
-            } catch {
-                fail(round.term.root, "\(error)")
-            }
-            return
-        }
-        if writer == nil, let coverage = merger.coverage {
-            writer = FilmStreamWriter(workSpace: merger.workSpace, coverage: coverage)
-        }
+        if let sink { return sink.onTile(index, sum) }
+        if writer == nil { begin() }
         writer?.write(tile: index, sum, into: &bytes)
         if bytes.count >= StreamBounds.pieceBytes { flush() }
     }
 
-    private func end() {
+    private func begin() {
         guard let coverage = merger.coverage else { return }
+        writer = FilmStreamWriter(
+            workSpace: merger.workSpace, coverage: coverage, stripe: merger.stripe)
+    }
+
+    private func end() {
         hasEnded = true
-        guard parent != nil else {
-            do {
-                let film = try assembly.finish(coverage: coverage)
-                close()
-                onGathered(film)
-            } catch {
-                fail(round.term.root, "\(error)")
-            }
-            return
+        if let sink {
+            close()
+            return sink.onEnd()
         }
-        if writer == nil {
-            writer = FilmStreamWriter(workSpace: merger.workSpace, coverage: coverage)
-        }
+        if writer == nil { begin() }
         writer?.writeEnd(into: &bytes)
         flush()
     }
@@ -239,7 +241,8 @@ final class Contribution {
         fail(ParticipantID(node: NodeID(node), boot: boot), "as \(neighbour) says")
     }
 
-    private func fail(_ cause: ParticipantID, _ reason: String) {
+    /// Ends this node's part, and tells the neighbours because of whom.
+    func fail(_ cause: ParticipantID, _ reason: String) {
         guard !isOver else { return }
         var writer = ByteWriter()
         writer.write(cause.node.rawValue)

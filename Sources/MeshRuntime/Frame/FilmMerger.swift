@@ -48,6 +48,8 @@ struct FilmMerger {
     }
 
     let workSpace: WorkSpace
+    /// The tiles that are merged.
+    let stripe: TileStripe
     private let own: [Film]
     private var children: [Child]
     private var cursor = 0
@@ -56,12 +58,16 @@ struct FilmMerger {
 
     /// - Throws: ``MergeFailure`` naming `identity` when the own films overlap.
     init(
-        workSpace: WorkSpace, own: [Film], children: [ParticipantID], identity: ParticipantID
+        workSpace: WorkSpace, stripe: TileStripe = .whole, own: [Film],
+        children: [ParticipantID], identity: ParticipantID
     ) throws(MergeFailure) {
         self.workSpace = workSpace
+        self.stripe = stripe
         self.own = own
         self.children = children.map {
-            Child(participant: $0, decoder: FilmStreamDecoder(workSpace: workSpace))
+            Child(
+                participant: $0,
+                decoder: FilmStreamDecoder(workSpace: workSpace, stripe: stripe))
         }
         try unite(identity: identity)
     }
@@ -105,6 +111,10 @@ struct FilmMerger {
     mutating func next() -> Step {
         guard coverage != nil else { return .blocked }
         while cursor < workSpace.grid.count {
+            guard stripe.contains(tile: cursor) else {
+                cursor += 1
+                continue
+            }
             if children.contains(where: { $0.waiting == 0 && !$0.hasEnded }) { return .blocked }
             var sum: FilmTile?
             for film in own {

@@ -37,11 +37,10 @@ final class FrameDriver {
     /// What this node has rendered and not sealed.
     private var open: Film
     private var sealed: [SealNumber: Film] = [:]
-    /// The root's sums, from gathered to broadcast.
-    private var buffers: [RoundID: Film] = [:]
-    private var contributions: [RoundID: Contribution] = [:]
-    private var relays: [RoundID: SumRelay] = [:]
-    private var broadcasts: [RoundID: SumBroadcast] = [:]
+    /// The root's sums, until they have been sent.
+    private var gatherings: [RoundID: SumGathering] = [:]
+    private var contributions: [RoundID: StripedContribution] = [:]
+    private var receptions: [RoundID: SumReception] = [:]
     private var fetch: FilmFetch?
     private var isClosed = false
     /// Children that began to send before this node had its plan.
@@ -55,6 +54,7 @@ final class FrameDriver {
     private struct EarlyStream {
         let round: RoundID
         let child: ParticipantID
+        let stripe: TileStripe
         let stream: StreamConnection
         /// Ends the wait for a plan that never comes.
         let limit: LoopTimer
@@ -99,17 +99,17 @@ final class FrameDriver {
             for number in numbers { sealed[number] = nil }
         case .dropOpen:
             open = Film(workSpace: workSpace)
-        case .contribute(let round, let seals, let parent, let children):
-            contribute(round, seals: seals, parent: parent, children: children)
-        case .gather(let round, let seals, let children):
-            begin(round, seals: seals, parent: nil, children: children)
+        case .contribute(let round, let seals, let places):
+            contribute(round, seals: seals, places: places)
+        case .gather(let round, let seals, let stripes):
+            gather(round, seals: seals, stripes: stripes)
         case .abandon(let round):
             contributions.removeValue(forKey: round)?.abandon()
-            buffers[round] = nil
+            gatherings.removeValue(forKey: round)?.abandon()
         case .commit(let round):
             commit(round)
-        case .broadcast(let round, let ledger, let receivers):
-            broadcast(round, ledger: ledger, receivers: receivers)
+        case .release(let round, let ledger):
+            gatherings[round]?.release(ledger: ledger)
         case .fetchFilm(let sources):
             fetchFilm(from: sources)
         }
@@ -117,40 +117,84 @@ final class FrameDriver {
 
     // MARK: - Rounds
 
-    private func contribute(
-        _ round: RoundID, seals: [SealNumber], parent: ParticipantID, children: [ParticipantID]
-    ) {
-        guard
-            let stream = host.open(.contribution(frame, round, sender: host.identity), to: parent)
-        else { return failSoon(round, cause: parent) }
-        begin(round, seals: seals, parent: (parent, stream), children: children)
+    private func contribute(_ round: RoundID, seals: [SealNumber], places: [TreePlace]) {
+        var streams: [(participant: ParticipantID, stream: StreamConnection)] = []
+        for (stripe, place) in zip(TileStripe.all(places.count), places) {
+            let opening = StreamOpening.contribution(frame, round, stripe, sender: host.identity)
+            guard let stream = host.open(opening, to: place.parent) else {
+                for (_, stream) in streams { stream.abort() }
+                return failSoon(round, cause: place.parent)
+            }
+            streams.append((place.parent, stream))
+        }
+        guard let mergers = mergers(round, seals: seals, children: places.map(\.children)) else {
+            for (_, stream) in streams { stream.abort() }
+            return
+        }
+        begin(
+            round,
+            parts: zip(mergers, streams).map {
+                StripedContribution.Part(merger: $0, parent: $1, sink: nil)
+            })
     }
 
-    private func begin(
-        _ round: RoundID, seals: [SealNumber],
-        parent: (participant: ParticipantID, stream: StreamConnection)?,
-        children: [ParticipantID]
-    ) {
+    private func gather(_ round: RoundID, seals: [SealNumber], stripes: [GatherPlace]) {
+        guard let mergers = mergers(round, seals: seals, children: stripes.map(\.children)) else {
+            return
+        }
+        let frame = frame
+        let host = host
+        let gathering = SumGathering(
+            round: round, workSpace: workSpace, stripes: stripes.count
+        ) { stripe in
+            let tree = ReduceTree(
+                root: host.identity, others: stripes[stripe.index].receivers,
+                stripes: stripe.count)
+            return SumSender(
+                frame: frame, round: round, stripe: stripe, branches: tree.branches, opener: host)
+        }
+        gathering.onGathered = { [weak self] sum in self?.gathered(round, sum) }
+        gathering.onSent = { [weak self] in self?.gatherings[round] = nil }
+        gathering.onFailed = { [weak self] reason in
+            guard let self else { return }
+            self.contributions[round]?.fail(self.host.identity, reason)
+        }
+        gatherings[round] = gathering
+        begin(
+            round,
+            parts: mergers.map {
+                StripedContribution.Part(
+                    merger: $0, parent: nil, sink: gathering.sink(of: $0.stripe))
+            })
+    }
+
+    /// What adds up each stripe; nil, and the machine is told, when that can't be.
+    private func mergers(
+        _ round: RoundID, seals: [SealNumber], children: [[ParticipantID]]
+    ) -> [FilmMerger]? {
         let own = seals.compactMap { sealed[$0] }
-        let merger: FilmMerger
         do {
             guard own.count == seals.count else {
                 throw MergeFailure(
                     cause: host.identity, description: "a sealed partial is no longer here")
             }
-            merger = try FilmMerger(
-                workSpace: workSpace, own: own, children: children, identity: host.identity)
+            return try zip(TileStripe.all(children.count), children).map { stripe, children in
+                try FilmMerger(
+                    workSpace: workSpace, stripe: stripe, own: own, children: children,
+                    identity: host.identity)
+            }
         } catch {
-            parent?.stream.abort()
             report("round \(round)", error)
-            return failSoon(round, cause: host.identity)
+            failSoon(round, cause: host.identity)
+            return nil
         }
+    }
+
+    private func begin(_ round: RoundID, parts: [StripedContribution.Part]) {
         // Whatever still runs is out of date.
         for contribution in contributions.values { contribution.abandon() }
-        for old in buffers.keys where old < round { buffers[old] = nil }
-        let contribution = Contribution(
-            round: round, merger: merger, parent: parent,
-            onGathered: { [weak self] film in self?.gathered(round, film) },
+        let contribution = StripedContribution(
+            round: round, parts: parts,
             onDelivered: { [weak self] in self?.contributions[round] = nil },
             onFailed: { [weak self] cause, reason in
                 guard let self else { return }
@@ -165,7 +209,7 @@ final class FrameDriver {
         for entry in known {
             entry.limit.close()
             if entry.round == round {
-                contribution.accept(entry.stream, from: entry.child)
+                contribution.accept(entry.stream, from: entry.child, stripe: entry.stripe)
             } else {
                 entry.stream.abort()
             }
@@ -182,10 +226,11 @@ final class FrameDriver {
 
     /// A child's stream has been opened.
     func acceptContribution(
-        _ round: RoundID, from child: ParticipantID, stream: StreamConnection
+        _ round: RoundID, stripe: TileStripe, from child: ParticipantID,
+        stream: StreamConnection
     ) {
         if let contribution = contributions[round] {
-            contribution.accept(stream, from: child)
+            contribution.accept(stream, from: child, stripe: stripe)
             return
         }
         if let lastRound, round <= lastRound {
@@ -198,7 +243,8 @@ final class FrameDriver {
         let limit = EventLoop.schedule(after: StreamBounds.stallLimit) { [weak stream] in
             stream?.abort()
         }
-        let entry = EarlyStream(round: round, child: child, stream: stream, limit: limit)
+        let entry = EarlyStream(
+            round: round, child: child, stripe: stripe, stream: stream, limit: limit)
         stream.onClose = { [weak self, weak stream] _ in
             limit.close()
             self?.early.removeAll { $0.stream === stream }
@@ -208,12 +254,11 @@ final class FrameDriver {
 
     private func gathered(_ round: RoundID, _ sum: Film) {
         contributions[round] = nil
-        buffers[round] = sum
         host.gathered(frame, round: round, coverage: sum.coverage)
     }
 
     private func commit(_ round: RoundID) {
-        guard let sum = buffers[round] else {
+        guard let sum = gatherings[round]?.film else {
             preconditionFailure("a commit of a round that was not gathered")
         }
         do {
@@ -226,34 +271,34 @@ final class FrameDriver {
         }
     }
 
-    private func broadcast(_ round: RoundID, ledger: IntervalSet, receivers: [ParticipantID]) {
-        guard let sum = buffers.removeValue(forKey: round), !receivers.isEmpty else { return }
-        let sender = SumSender(
-            frame: frame, round: round, ledger: ledger, receivers: receivers, opener: host)
-        broadcasts[round] = SumBroadcast(sum, sender: sender) { [weak self] in
-            self?.broadcasts[round] = nil
+    /// A stripe of a sum comes down its tree.
+    func acceptSum(
+        _ round: RoundID, stripe: TileStripe, receivers: [ParticipantID],
+        stream: StreamConnection
+    ) {
+        if receptions[round] == nil, receptions.count >= StreamBounds.receptionsMax,
+            let oldest = receptions.keys.min()
+        {
+            guard oldest < round else { return stream.abort() }
+            receptions[oldest]?.abandon()
+        }
+        let reception = receptions[round] ?? reception(of: round, stripes: stripe.count)
+        receptions[round] = reception
+        // Each node once and never this one: a list from outside must not make sums go round.
+        var seen: Set<ParticipantID> = [host.identity]
+        let others = receivers.filter { seen.insert($0).inserted }
+        let tree = ReduceTree(subtree: [host.identity] + others, stripes: stripe.count)
+        reception.accept(stripe, stream: stream) {
+            SumSender(
+                frame: frame, round: round, stripe: stripe, branches: tree.branches, opener: host)
         }
     }
 
-    /// A sum comes down the tree.
-    func acceptSum(
-        _ round: RoundID, ledger: IntervalSet, receivers: [ParticipantID],
-        stream: StreamConnection
-    ) {
-        guard relays[round] == nil, relays.count < 4 else {
-            stream.abort()
-            return
-        }
-        // Each node once and never this one: a list from outside must not make sums go round.
-        var seen: Set<ParticipantID> = [host.identity]
-        let sender = SumSender(
-            frame: frame, round: round, ledger: ledger,
-            receivers: receivers.filter { seen.insert($0).inserted }, opener: host)
-        relays[round] = SumRelay(
-            round: round, ledger: ledger, stream: stream, sender: sender, workSpace: workSpace
-        ) { [weak self] sum in
-            self?.relays[round] = nil
-            if let sum { self?.sumArrived(round, sum, ledger: ledger) }
+    private func reception(of round: RoundID, stripes: Int) -> SumReception {
+        SumReception(round: round, stripes: stripes, workSpace: workSpace) { [weak self] result in
+            guard let self else { return }
+            self.receptions[round] = nil
+            if let (sum, ledger) = result { self.sumArrived(round, sum, ledger: ledger) }
         }
     }
 
@@ -315,44 +360,19 @@ final class FrameDriver {
     /// Ends every stream of the frame.
     func close() {
         for contribution in contributions.values { contribution.abandon() }
-        for relay in relays.values { relay.abandon() }
-        for broadcast in broadcasts.values { broadcast.abandon() }
+        for reception in receptions.values { reception.abandon() }
+        for gathering in gatherings.values { gathering.abandon() }
         for entry in early {
             entry.limit.close()
             entry.stream.abort()
         }
         fetch?.abandon()
         isClosed = true
-        buffers = [:]
+        gatherings = [:]
         contributions = [:]
-        relays = [:]
-        broadcasts = [:]
+        receptions = [:]
         early = []
         fetch = nil
         onFilmChanged = nil
-    }
-}
-
-/// The root's sending of one sum to all.
-@EventLoop
-final class SumBroadcast {
-    private let sender: SumSender
-    private var pieces: FilmSender?
-
-    init(_ sum: Film, sender: SumSender, onFinished: @escaping @EventLoop () -> Void) {
-        self.sender = sender
-        let pieces = FilmSender(
-            sum, send: { sender.send($0) }, isWritable: { sender.isWritable },
-            onFinished: {
-                sender.finish()
-                onFinished()
-            })
-        sender.onWritable = { [weak pieces] in pieces?.schedule() }
-        self.pieces = pieces
-    }
-
-    func abandon() {
-        pieces?.stop()
-        sender.abort()
     }
 }

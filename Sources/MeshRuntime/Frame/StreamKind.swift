@@ -21,6 +21,8 @@ enum StreamKind {
     static let failed: UInt8 = 8
     /// The sender is there, and waits for others. Both ways on the stream of a contribution.
     static let alive: UInt8 = 9
+    /// The sum on this stream is committed: the new ledger. Ends the stream of a sum.
+    static let release: UInt8 = 10
 }
 
 /// How long and how much the streams of a frame may take.
@@ -34,6 +36,10 @@ enum StreamBounds {
     static let tilesPerTurn = 32
     /// A stream on which nothing moves for this long has failed.
     static let stallLimit = Duration.seconds(8)
+    /// Sums of one frame on their way to this node at a time.
+    static let receptionsMax = 4
+    /// Bytes of a sum that wait for a connection, which another receiver may get.
+    static let heldBytesMax = 1 << 20
     /// A sum may stand still while nodes above drop receivers, one after the other.
     static let sumStallsMax = 3
     /// Whole films of one frame, and files, on their way to others at a time.

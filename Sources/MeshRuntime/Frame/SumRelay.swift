@@ -1,5 +1,5 @@
-// A committed sum on its way down the tree: a node passes every piece on to the nodes below it
-// while it reads it itself.
+// A sum on its way down the trees of its stripes: a node passes every piece on to the nodes below
+// it while it reads it itself.
 
 import MeshCore
 import MeshWire
@@ -13,163 +13,227 @@ protocol StreamOpener: AnyObject {
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection?
 }
 
-/// Sends pieces of a sum to the roots of the subtrees over a list of receivers.
+/// Sends pieces of one stripe of a sum to the first node of each branch of its tree.
 ///
-/// A receiver that is slow or gone is dropped: it fetches a whole film when it misses the sum.
+/// A receiver that cannot be reached gives its place to the next of its branch. One that is slow or
+/// goes away later is dropped, with its branch: they fetch a whole film when they miss the sum.
 @EventLoop
 final class SumSender {
-    private var streams: [StreamConnection] = []
+    /// The streams to one branch.
+    private final class Branch {
+        /// Those below the present receiver.
+        var rest: ArraySlice<ParticipantID>
+        var stream: StreamConnection?
+        /// Whether the receiver has answered.
+        var isReady = false
+        /// What was sent before that, for the next receiver if this one does not.
+        var held: [(kind: UInt8, payload: [UInt8])] = []
+        var heldBytes = 0
+
+        init(_ nodes: [ParticipantID]) { rest = nodes[...] }
+    }
+
+    private let frame: FrameID
+    private let round: RoundID
+    private let stripe: TileStripe
+    private weak var opener: (any StreamOpener)?
+    private var branches: [Branch] = []
     /// Called when a producer that was told to wait may go on.
     var onWritable: (@EventLoop () -> Void)?
     private var watchdog: LoopTimer?
     private var lastProgress = EventLoop.now
     private let stallLimit: Duration
+    /// All has been sent; what waits for a connection is still held.
+    private var isFinished = false
 
-    /// - Parameter receivers: split in halves; the first of each is a child and passes on to the
-    ///   rest of its half.
+    /// - Parameter branches: of the stripe's tree below this node, as ``ReduceTree/branches``.
     init(
-        frame: FrameID, round: RoundID, ledger: IntervalSet, receivers: [ParticipantID],
+        frame: FrameID, round: RoundID, stripe: TileStripe, branches: [[ParticipantID]],
         opener: any StreamOpener, stallLimit: Duration = StreamBounds.stallLimit
     ) {
+        self.frame = frame
+        self.round = round
+        self.stripe = stripe
+        self.opener = opener
         self.stallLimit = stallLimit
-        let middle = (receivers.count + 1) / 2
-        for half in [receivers[..<middle], receivers[middle...]] {
-            var rest = half
-            // A receiver whose address is not known must not keep the sum from its subtree.
-            while let child = rest.popFirst() {
-                let opening = StreamOpening.sum(
-                    frame, round, ledger: ledger, receivers: Array(rest))
-                guard let stream = opener.open(opening, to: child) else { continue }
-                add(stream)
-                break
-            }
-        }
+        self.branches = branches.map(Branch.init)
+        for branch in self.branches { connect(branch) }
+        self.branches.removeAll { $0.stream == nil }
         watchdog = LoopTimer { [weak self] in self?.dropStalled() }
         watchdog?.start(after: stallLimit)
     }
 
-    private func add(_ stream: StreamConnection) {
-        streams.append(stream)
-        stream.onDrained = { [weak self] in
-            self?.lastProgress = EventLoop.now
-            self?.onWritable?()
-        }
-        stream.onClose = { [weak self, weak stream] _ in
-            guard let self else { return }
-            self.streams.removeAll { $0 === stream }
-            self.onWritable?()
+    /// Opens a stream to the next of a branch whose address is known.
+    private func connect(_ branch: Branch) {
+        branch.stream = nil
+        while let child = branch.rest.popFirst() {
+            let opening = StreamOpening.sum(frame, round, stripe, receivers: Array(branch.rest))
+            guard let stream = opener?.open(opening, to: child) else { continue }
+            branch.stream = stream
+            stream.onReady = { [weak self, weak branch] _ in
+                guard let branch else { return }
+                branch.isReady = true
+                branch.held = []
+                branch.heldBytes = 0
+                self?.progressed()
+                if self?.isFinished == true { self?.closeIfReady() }
+            }
+            stream.onDrained = { [weak self] in self?.progressed() }
+            stream.onClose = { [weak self, weak branch] _ in
+                guard let self, let branch else { return }
+                self.closed(branch)
+            }
+            for (kind, payload) in branch.held { stream.send(kind: kind, payload: payload) }
+            return
         }
     }
 
-    /// Whether every receiver takes more.
-    var isWritable: Bool { streams.allSatisfy(\.isWritable) }
+    private func closed(_ branch: Branch) {
+        if branch.isReady { branch.stream = nil } else { connect(branch) }
+        branches.removeAll { $0.stream == nil }
+        progressed()
+    }
 
-    func send(_ piece: [UInt8]) {
+    private func progressed() {
+        lastProgress = EventLoop.now
+        onWritable?()
+    }
+
+    /// Whether every receiver takes more.
+    var isWritable: Bool { branches.allSatisfy(isWritable) }
+
+    private func isWritable(_ branch: Branch) -> Bool {
+        branch.isReady
+            ? branch.stream?.isWritable ?? true : branch.heldBytes < StreamBounds.heldBytesMax
+    }
+
+    func send(kind: UInt8, _ payload: [UInt8]) {
         if isWritable { lastProgress = EventLoop.now }
-        for stream in streams { stream.send(kind: StreamKind.film, payload: piece) }
+        for branch in branches {
+            if !branch.isReady {
+                branch.held.append((kind, payload))
+                branch.heldBytes += payload.count
+            }
+            branch.stream?.send(kind: kind, payload: payload)
+        }
     }
 
     /// Says that the sum has been sent whole.
     func finish() {
-        watchdog?.close()
-        watchdog = nil
         onWritable = nil
-        for stream in streams {
-            stream.onDrained = nil
-            stream.closeAfterFlush()
-        }
-        streams = []
+        isFinished = true
+        closeIfReady()
+    }
+
+    /// After the end: lets the streams go whose receivers have answered.
+    private func closeIfReady() {
+        for branch in branches where branch.isReady { release(branch.stream) }
+        branches.removeAll(where: \.isReady)
+        // The timer keeps this sender alive for the others.
+        watchdog?.close()
+        watchdog = branches.isEmpty ? nil : LoopTimer { self.dropStalled() }
+        watchdog?.start(after: stallLimit)
+    }
+
+    private func release(_ stream: StreamConnection?) {
+        stream?.onReady = nil
+        stream?.onDrained = nil
+        stream?.onClose = nil
+        stream?.closeAfterFlush()
     }
 
     func abort() {
-        let open = streams
-        finish()
-        for stream in open { stream.abort() }
+        onWritable = nil
+        isFinished = true
+        watchdog?.close()
+        watchdog = nil
+        for branch in branches {
+            branch.stream?.onClose = nil
+            branch.stream?.abort()
+        }
+        branches = []
     }
 
     private func dropStalled() {
         guard let watchdog else { return }
         if EventLoop.now - lastProgress >= stallLimit {
-            for stream in streams where !stream.isWritable { stream.abort() }
+            let stalled = branches.filter { isFinished || !isWritable($0) }
             lastProgress = EventLoop.now
+            for branch in stalled { branch.stream?.abort() }
+        }
+        guard !isFinished || !branches.isEmpty else {
+            watchdog.close()
+            self.watchdog = nil
+            return
         }
         watchdog.start(after: stallLimit)
     }
 }
 
-/// Receives one sum and passes it on.
+/// Receives one stripe of a sum and passes it on.
 @EventLoop
 final class SumRelay {
-    let round: RoundID
-    let ledger: IntervalSet
     private let stream: StreamConnection
     private let sender: SumSender
-    private var reader: FilmReader
-    private var watchdog: LoopTimer?
-    private var lastProgress = EventLoop.now
-    private let stallLimit: Duration
-    /// Called once: the sum, or nil when the stream broke.
-    private var onFinished: (@EventLoop (Film?) -> Void)?
+    private var decoder: FilmStreamDecoder
+    private var isOver = false
+    /// Called with the tiles of each piece.
+    private let onTiles: @EventLoop ([FilmStreamDecoder.Tile]) -> Void
+    /// Called once: what the stripe covers and the ledger after it, or nil when the stream broke.
+    private let onFinished: @EventLoop ((coverage: IntervalSet, ledger: IntervalSet)?) -> Void
 
     init(
-        round: RoundID, ledger: IntervalSet, stream: StreamConnection, sender: SumSender,
-        workSpace: WorkSpace, stallLimit: Duration = StreamBounds.stallLimit,
-        onFinished: @escaping @EventLoop (Film?) -> Void
+        stream: StreamConnection, sender: SumSender, stripe: TileStripe, workSpace: WorkSpace,
+        onTiles: @escaping @EventLoop ([FilmStreamDecoder.Tile]) -> Void,
+        onFinished: @escaping @EventLoop ((coverage: IntervalSet, ledger: IntervalSet)?) -> Void
     ) {
-        self.stallLimit = stallLimit * StreamBounds.sumStallsMax
-        self.round = round
-        self.ledger = ledger
         self.stream = stream
         self.sender = sender
+        self.onTiles = onTiles
         self.onFinished = onFinished
-        reader = FilmReader(workSpace: workSpace)
+        decoder = FilmStreamDecoder(workSpace: workSpace, stripe: stripe)
         sender.onWritable = { [weak self] in
             if self?.sender.isWritable == true { self?.stream.resumeReading() }
         }
-        stream.onFrame = { [weak self] kind, payload in
-            if kind == StreamKind.film { self?.received(payload) }
-        }
+        stream.onFrame = { [weak self] kind, payload in self?.received(kind, payload) }
         stream.onClose = { [weak self] _ in self?.finish(nil) }
-        watchdog = LoopTimer { [weak self] in self?.checkProgress() }
-        watchdog?.start(after: self.stallLimit)
         stream.resumeReading()
     }
 
-    private func checkProgress() {
-        guard EventLoop.now - lastProgress >= stallLimit else {
-            watchdog?.start(at: lastProgress + stallLimit)
-            return
+    private func received(_ kind: UInt8, _ payload: [UInt8]) {
+        guard !isOver else { return }
+        switch kind {
+        case StreamKind.film:
+            sender.send(kind: kind, payload)
+            do {
+                onTiles(try decoder.read(payload))
+            } catch {
+                return finish(nil)
+            }
+        case StreamKind.release:
+            sender.send(kind: kind, payload)
+            var reader = ByteReader(payload)
+            guard decoder.isComplete, let coverage = decoder.coverage,
+                let ledger = try? IntervalSet(from: &reader), reader.remaining == 0
+            else { return finish(nil) }
+            return finish((coverage, ledger))
+        default: break
         }
-        finish(nil)
+        if !isOver, !sender.isWritable { stream.pauseReading() }
     }
 
-    private func received(_ piece: [UInt8]) {
-        guard onFinished != nil else { return }
-        lastProgress = EventLoop.now
-        sender.send(piece)
-        do {
-            if let film = try reader.read(piece) { return finish(film) }
-        } catch {
-            finish(nil)
-            return
-        }
-        if !sender.isWritable { stream.pauseReading() }
-    }
-
-    private func finish(_ film: Film?) {
-        guard let onFinished else { return }
-        self.onFinished = nil
-        watchdog?.close()
-        watchdog = nil
+    private func finish(_ result: (coverage: IntervalSet, ledger: IntervalSet)?) {
+        guard !isOver else { return }
+        isOver = true
         stream.onClose = nil
-        if film == nil {
+        if result == nil {
             stream.abort()
             sender.abort()
         } else {
             stream.closeAfterFlush()
             sender.finish()
         }
-        onFinished(film)
+        onFinished(result)
     }
 
     func abandon() { finish(nil) }

@@ -62,7 +62,7 @@ extension NodeRuntime {
     /// Whether a stream claims to come from this node, which never speaks to itself.
     private func isOwn(_ opening: StreamOpening) -> Bool {
         switch opening {
-        case .control(let sender, _), .contribution(_, _, let sender): sender == identity
+        case .control(let sender, _), .contribution(_, _, _, let sender): sender == identity
         case .sum, .film, .file: false
         }
     }
@@ -87,14 +87,14 @@ extension NodeRuntime {
                 guard !self.isStopped else { return stream.abort() }
                 self.received(kind, payload, from: sender, over: stream)
             }
-        case .contribution(let frame, let round, let sender):
+        case .contribution(let frame, let round, let stripe, let sender):
             guard let driver = frames[frame] else { return stream.abort() }
             count(stream, for: frame)
-            driver.acceptContribution(round, from: sender, stream: stream)
-        case .sum(let frame, let round, let ledger, let receivers):
+            driver.acceptContribution(round, stripe: stripe, from: sender, stream: stream)
+        case .sum(let frame, let round, let stripe, let receivers):
             guard let driver = frames[frame] else { return stream.abort() }
             count(stream, for: frame)
-            driver.acceptSum(round, ledger: ledger, receivers: receivers, stream: stream)
+            driver.acceptSum(round, stripe: stripe, receivers: receivers, stream: stream)
         case .film(let frame):
             guard let driver = frames[frame] else {
                 stream.send(kind: StreamKind.absent, payload: [])
@@ -163,7 +163,7 @@ extension NodeRuntime: FrameDriverHost {
         let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         switch opening {
-        case .contribution(let frame, _, _), .sum(let frame, _, _, _), .film(let frame):
+        case .contribution(let frame, _, _, _), .sum(let frame, _, _, _), .film(let frame):
             count(stream, for: frame)
         case .control, .file: break
         }

@@ -124,6 +124,15 @@ public struct Film: Equatable, Sendable {
 }
 
 extension WorkSpace {
+    /// For each tile, whether it is in the stripe and the coverage has a unit of it.
+    /// - Precondition: the coverage lies in the work space.
+    func touchedTiles(of coverage: IntervalSet, in stripe: TileStripe) -> [Bool] {
+        var touched = touchedTiles(of: coverage)
+        guard stripe != .whole else { return touched }
+        for tile in touched.indices where !stripe.contains(tile: tile) { touched[tile] = false }
+        return touched
+    }
+
     /// For each tile, whether the coverage has a unit of it.
     /// - Precondition: the coverage lies in the work space.
     /// - Complexity: tiles plus ranges plus units of ranges shorter than a pass.

@@ -24,6 +24,8 @@ public struct FilmStreamDecoder: Sendable {
 
     /// The frame whose films are accepted.
     public let workSpace: WorkSpace
+    /// The tiles that the stream has.
+    public let stripe: TileStripe
     /// The units in the stream; nil until its head is there.
     public private(set) var coverage: IntervalSet?
     private var state = State.head
@@ -32,7 +34,10 @@ public struct FilmStreamDecoder: Sendable {
     /// Bytes that are not read yet: never more than one piece, one tile or one head.
     private var pending: [UInt8] = []
 
-    public init(workSpace: WorkSpace) { self.workSpace = workSpace }
+    public init(workSpace: WorkSpace, stripe: TileStripe = .whole) {
+        self.workSpace = workSpace
+        self.stripe = stripe
+    }
 
     /// Whether the whole stream was read.
     public var isComplete: Bool { if case .end = state { true } else { false } }
@@ -116,7 +121,7 @@ public struct FilmStreamDecoder: Sendable {
         guard coverage.upperBound <= workSpace.count else {
             throw .invalid("coverage: it leaves the frame")
         }
-        demanded = workSpace.touchedTiles(of: coverage)
+        demanded = workSpace.touchedTiles(of: coverage, in: stripe)
         self.coverage = coverage
         offset = end
         state = .tile

@@ -11,7 +11,8 @@ public import MeshCore
 ///     coverage = number of ranges · (gap before the range · its length less one)*
 ///     tile     = index less the index before (−1 before the first) · UInt32 length · packed tile
 ///
-/// The tiles are exactly those that the coverage touches, ascending; a step of zero ends them.
+/// The tiles are exactly those that the coverage touches, ascending; a step of zero ends them. The
+/// stream of a stripe has the same head, and of the tiles only those of the stripe.
 public enum FilmStream {
     /// The first four bytes; the digit is the format's version.
     static let magic = Array("mfs1".utf8)
@@ -42,10 +43,10 @@ public struct FilmStreamWriter: Sendable {
 
     /// - Precondition: the coverage lies in the work space and has at most
     ///   `IntervalSet.rangesMax` ranges.
-    public init(workSpace: WorkSpace, coverage: IntervalSet) {
+    public init(workSpace: WorkSpace, coverage: IntervalSet, stripe: TileStripe = .whole) {
         precondition(coverage.ranges.count <= IntervalSet.rangesMax)
         grid = workSpace.grid
-        demanded = workSpace.touchedTiles(of: coverage)
+        demanded = workSpace.touchedTiles(of: coverage, in: stripe)
         head = FilmStream.head(workSpace: workSpace, coverage: coverage)
     }
 
