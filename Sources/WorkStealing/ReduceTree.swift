@@ -66,7 +66,7 @@ public struct ReduceTree: Hashable, Sendable {
 }
 
 /// Who stands where in the trees of a round.
-enum ReduceOrder {
+public enum ReduceOrder {
     /// Somebody who takes part, and how many bytes its link moves in a second; zero: not known.
     struct Candidate: Hashable, Sendable {
         let id: ParticipantID
@@ -97,7 +97,7 @@ enum ReduceOrder {
     /// With n nodes a tree has m = ⌈(n − 1) / stripes⌉ inner ones, and all but the last of them
     /// have as many children as there are stripes. The stripes take these m − 1 from the order one
     /// after the other. The last ones have fewer children, and are those with least to do so far.
-    static func orders(
+    public static func orders(
         _ order: [ParticipantID], slow: Int, stripes: Int
     ) -> [[ParticipantID]] {
         let count = order.count

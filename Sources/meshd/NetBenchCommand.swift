@@ -5,6 +5,7 @@ import ArgumentParser
 import Foundation
 import MeshCore
 import MeshRuntime
+import WorkStealing
 
 struct NetBenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,6 +21,8 @@ struct NetBenchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
     var size = PictureSize(width: 1_920, height: 1_080)
     @Option(help: "Rounds; the median is printed.") var rounds = 7
+    @Option(help: "Trees, each for a stripe of the tiles. (default: as many as a node takes)")
+    var stripes: Int?
     @Flag(help: "Albedo, normal and depth too, not only beauty and alpha.") var allPlanes = false
     @Option(help: ArgumentHelp("Of each node's link, for the bound.", valueName: "Mbit/s"))
     var rate: Double?
@@ -31,6 +34,7 @@ struct NetBenchCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (2...64).contains(nodes), (1...1_000).contains(rounds), (rate ?? 1) > 0,
+            (1...TileStripe.countMax).contains(stripes ?? 1),
             TileGrid(width: size.width, height: size.height) != nil
         else { throw ValidationError("a number is out of its bounds; see 'meshd help bench net'") }
         for address in [listen, join].compactMap(\.self) where NodeAddress(address) == nil {
@@ -52,6 +56,7 @@ struct NetBenchCommand: AsyncParsableCommand {
             settings.height = size.height
             settings.nodes = nodes
             settings.rounds = rounds
+            settings.stripes = stripes ?? min(FrameConfiguration().stripesMax, nodes - 1)
             settings.hasAllPlanes = allPlanes
             let address = listen.flatMap { NodeAddress($0) } ?? NodeAddress(127, 0, 0, 1, port: 0)
             let benchmark = try await ReductionBenchmark(listen: address, settings: settings)

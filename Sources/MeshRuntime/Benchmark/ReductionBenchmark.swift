@@ -19,6 +19,8 @@ public struct ReductionBenchmarkSettings: Hashable, Sendable, Codable {
     public var nodes = 4
     /// Rounds that are measured; one more goes before them.
     public var rounds = 7
+    /// Parts of the film that have trees of their own.
+    public var stripes = 3
     /// Whether albedo, normal and depth travel too, not only the beauty and its alpha.
     public var hasAllPlanes = false
 
@@ -194,7 +196,8 @@ public final class ReductionBenchmark {
                 width: settings.width, height: settings.height, nodes: settings.nodes,
                 hasAllPlanes: settings.hasAllPlanes)
         else { throw ReductionBenchmarkFailure(description: "a frame out of bounds") }
-        let node = ReductionBenchmarkNode(rank: rank, addresses: addresses, noise: noise)
+        let node = ReductionBenchmarkNode(
+            rank: rank, addresses: addresses, noise: noise, stripes: settings.stripes)
         node.onArrived = { [weak self] in
             guard let self else { return }
             if rank == 0 { self.answered() } else { self.say(.arrived, to: self.links) }

@@ -21,6 +21,7 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     private let rank: Int
     private let addresses: [NodeAddress]
     private let noise: NoiseFilm
+    private let stripes: Int
     private let tiles: [FilmTile]
     private let expected: Film
     private var driver: FrameDriver?
@@ -30,7 +31,8 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     private var streams: [StreamConnection] = []
     private var cpuAtStart = 0.0
 
-    init(rank: Int, addresses: [NodeAddress], noise: NoiseFilm) {
+    init(rank: Int, addresses: [NodeAddress], noise: NoiseFilm, stripes: Int) {
+        self.stripes = stripes
         self.rank = rank
         self.addresses = addresses
         self.noise = noise
@@ -61,23 +63,33 @@ final class ReductionBenchmarkNode: FrameDriverHost {
         streams = []
     }
 
-    /// Plays this node's part in a round; the tree follows from the round's number.
+    /// Plays this node's part in a round; the trees follow from the round's number.
     func start(_ number: Int) {
         cpuAtStart = Self.cpuSeconds
         var random = RandomNumbers(seed: UInt64(number))
-        let tree = ReduceTree(
-            root: Self.participant(0),
-            contributors: (1..<addresses.count).map { Self.participant($0) }, random: &random)
-        guard let index = tree.nodes.firstIndex(of: identity) else { return }
+        let root = Self.participant(0)
         let round = round(number)
-        let children = tree.children(ofIndex: index)
         let seals = [SealNumber(1)]
-        if let parent = tree.parent(ofIndex: index) {
-            driver?.perform(
-                .contribute(round: round, seals: seals, parent: parent, children: children))
-        } else {
-            driver?.perform(.gather(round: round, seals: seals, children: children))
+        let orders = (0..<2).map { _ in
+            var others = (1..<addresses.count).map { Self.participant($0) }
+            random.shuffle(&others)
+            return ReduceOrder.orders(others, slow: 0, stripes: stripes)
         }
+        let trees = orders[0].map { ReduceTree(root: root, others: $0, stripes: stripes) }
+        guard rank > 0 else {
+            let places = zip(trees, orders[1]).map {
+                GatherPlace(children: $0.children(ofIndex: 0), receivers: $1)
+            }
+            driver?.perform(.gather(round: round, seals: seals, stripes: places))
+            return
+        }
+        let places = trees.compactMap { tree -> TreePlace? in
+            guard let index = tree.nodes.firstIndex(of: identity),
+                let parent = tree.parent(ofIndex: index)
+            else { return nil }
+            return TreePlace(parent: parent, children: tree.children(ofIndex: index))
+        }
+        driver?.perform(.contribute(round: round, seals: seals, places: places))
     }
 
     private func round(_ number: Int) -> RoundID {
@@ -87,10 +99,10 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     func accept(_ stream: StreamConnection, _ opening: StreamOpening) {
         streams.append(stream)
         switch opening {
-        case .contribution(frame, let round, let sender):
-            driver?.acceptContribution(round, from: sender, stream: stream)
-        case .sum(frame, let round, let ledger, let receivers):
-            driver?.acceptSum(round, ledger: ledger, receivers: receivers, stream: stream)
+        case .contribution(frame, let round, let stripe, let sender):
+            driver?.acceptContribution(round, stripe: stripe, from: sender, stream: stream)
+        case .sum(frame, let round, let stripe, let receivers):
+            driver?.acceptSum(round, stripe: stripe, receivers: receivers, stream: stream)
         default: stream.abort()
         }
     }
@@ -130,10 +142,7 @@ final class ReductionBenchmarkNode: FrameDriverHost {
 
     func gathered(_ frame: FrameID, round: RoundID, coverage: IntervalSet) {
         driver?.perform(.commit(round: round))
-        driver?.perform(
-            .broadcast(
-                round: round, ledger: coverage,
-                receivers: (1..<addresses.count).map { Self.participant($0) }))
+        driver?.perform(.release(round: round, ledger: coverage))
         drive()
     }
 
