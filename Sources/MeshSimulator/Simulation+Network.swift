@@ -99,7 +99,7 @@ extension Simulation {
             return
         }
         let index = packet.to
-        guard nodes[index].process != nil else { 
+        guard nodes[index].process != nil else {
             return refuse(from: packet.from, to: packet.to, boot: packet.boot)
         }
         guard !nodes[index].isFrozen else {

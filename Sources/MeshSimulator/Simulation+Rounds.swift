@@ -18,7 +18,8 @@ extension Simulation {
         endContribution(of: kept)
         var own = SimulatedFilm()
         let isWhole = seals.allSatisfy { number in
-            kept.seal(number).map { own.add($0, isChecked: !lacks(.disjointnessUnchecked)) } ?? false
+            kept.seal(number).map { own.add($0, isChecked: !lacks(.disjointnessUnchecked)) }
+                ?? false
         }
         kept.contribution = PendingContribution(
             round: round, seals: seals, own: own, stripes: stripes, at: now)
@@ -26,7 +27,11 @@ extension Simulation {
         scheduleStall(frame, round, at: now + configuration.network.stallLimit, index)
         let known = kept.early
         kept.early = known.filter {
-            if case .contribution(_, let other, _, _, _) = $0.content { other > round } else { false }
+            if case .contribution(_, let other, _, _, _) = $0.content {
+                other > round
+            } else {
+                false
+            }
         }
         for flow in known {
             guard case .contribution(_, round, _, _, _) = flow.content else { continue }

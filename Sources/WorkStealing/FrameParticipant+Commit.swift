@@ -55,34 +55,17 @@ extension FrameParticipant {
             units: units, others: max(root.contributors.count, receivers.count))
         let contributors = root.contributors.map { id in
             let member = root.position(of: id).map { root[$0] }
-            return ReduceOrder.Candidate(
-                id: id, bytesPerSecond: member?.report?.bytesPerSecond ?? 0)
+            return ReducePlan.Candidate(id, bytesPerSecond: member?.report?.bytesPerSecond ?? 0)
         }
-        let up = ReduceOrder.shuffled(contributors, random: &random)
-        let down = ReduceOrder.shuffled(
-            receivers.map {
-                ReduceOrder.Candidate(id: $0.id, bytesPerSecond: $0.report?.bytesPerSecond ?? 0)
-            }, random: &random)
-        let downOrders = ReduceOrder.orders(down.order, slow: down.slow, stripes: count)
-        var places: [ParticipantID: [TreePlace]] = [:]
-        var own: [GatherPlace] = []
-        for (stripe, order) in ReduceOrder.orders(up.order, slow: up.slow, stripes: count)
-            .enumerated()
-        {
-            let tree = ReduceTree(root: identity, others: order, stripes: count)
-            for (index, node) in tree.nodes.enumerated() {
-                guard let parent = tree.parent(ofIndex: index) else { continue }
-                let children = tree.children(ofIndex: index)
-                places[node, default: []].append(TreePlace(parent: parent, children: children))
-            }
-            own.append(
-                GatherPlace(
-                    children: tree.children(ofIndex: 0), receivers: downOrders[stripe]))
+        let plan = ReducePlan(
+            root: identity, contributors: contributors,
+            receivers: receivers.map {
+                ReducePlan.Candidate($0.id, bytesPerSecond: $0.report?.bytesPerSecond ?? 0)
+            }, stripes: count, random: &random)
+        root.plans = plan.contributors.map { id, places in
+            (id, RoundPlan(round: round, seals: seals[id] ?? [], places: places))
         }
-        root.plans = up.order.map { node in
-            (node, RoundPlan(round: round, seals: seals[node] ?? [], places: places[node] ?? []))
-        }
-        return own
+        return plan.root
     }
 
     /// Into how many stripes the tiles of a sum are divided: for a small one, latency counts.

@@ -65,13 +65,54 @@ public struct ReduceTree: Hashable, Sendable {
     }
 }
 
-/// Who stands where in the trees of a round.
-public enum ReduceOrder {
+/// Who stands where in the trees of a round: contributions go up, and the sum goes down others.
+public struct ReducePlan: Sendable {
     /// Somebody who takes part, and how many bytes its link moves in a second; zero: not known.
-    struct Candidate: Hashable, Sendable {
-        let id: ParticipantID
-        let bytesPerSecond: Double
+    public struct Candidate: Hashable, Sendable {
+        public let id: ParticipantID
+        public let bytesPerSecond: Double
+        public init(_ id: ParticipantID, bytesPerSecond: Double = 0) {
+            self.id = id
+            self.bytesPerSecond = bytesPerSecond
+        }
     }
+
+    /// The root's places, for each stripe.
+    public let root: [GatherPlace]
+    /// The contributors with their places, for each stripe.
+    public let contributors: [(id: ParticipantID, places: [TreePlace])]
+
+    /// - Parameters:
+    ///   - contributors: without the root; each once.
+    ///   - receivers: the same.
+    public init(
+        root: ParticipantID, contributors: [Candidate], receivers: [Candidate], stripes: Int,
+        random: inout RandomNumbers
+    ) {
+        let up = ReduceOrder.shuffled(contributors, random: &random)
+        let down = ReduceOrder.shuffled(receivers, random: &random)
+        let orders = zip(
+            ReduceOrder.orders(up.order, slow: up.slow, stripes: stripes),
+            ReduceOrder.orders(down.order, slow: down.slow, stripes: stripes))
+        var places: [ParticipantID: [TreePlace]] = [:]
+        var own: [GatherPlace] = []
+        for (upOrder, downOrder) in orders {
+            let tree = ReduceTree(root: root, others: upOrder, stripes: stripes)
+            for (index, node) in tree.nodes.enumerated() {
+                guard let parent = tree.parent(ofIndex: index) else { continue }
+                let children = tree.children(ofIndex: index)
+                places[node, default: []].append(TreePlace(parent: parent, children: children))
+            }
+            own.append(GatherPlace(children: tree.children(ofIndex: 0), receivers: downOrder))
+        }
+        self.root = own
+        self.contributors = up.order.map { ($0, places[$0] ?? []) }
+    }
+}
+
+/// The orders of nodes in the trees of a round.
+enum ReduceOrder {
+    typealias Candidate = ReducePlan.Candidate
 
     /// A random order, but for links that are much slower than most: they come last.
     /// - Returns: the order, and how many at its end are slow, at most an eighth.
@@ -97,7 +138,7 @@ public enum ReduceOrder {
     /// With n nodes a tree has m = ⌈(n − 1) / stripes⌉ inner ones, and all but the last of them
     /// have as many children as there are stripes. The stripes take these m − 1 from the order one
     /// after the other. The last ones have fewer children, and are those with least to do so far.
-    public static func orders(
+    static func orders(
         _ order: [ParticipantID], slow: Int, stripes: Int
     ) -> [[ParticipantID]] {
         let count = order.count

@@ -97,11 +97,15 @@ struct MutationTests {
         let frame = try #require(simulation.jobs[0].frame)
         let round = RoundID(term: Term(number: 1, root: process.identity), number: 1)
         let keeper = FilmKeeper()
-        for _ in 0..<FilmKeeper.earlyMax { keeper.early.append((round, process.identity, .init())) }
+        let content = FilmTransfer.contribution(
+            frame, round, .whole, sender: process.identity, SimulatedFilm())
+        let flow = FilmFlow(
+            number: 0, from: 0, to: 0, boot: 1, content: content, bytes: 1, pieces: 1)
+        for _ in 0..<FilmKeeper.earlyMax { keeper.early.append(flow) }
         process.drivers[frame] = keeper
         simulation.checkBounds(of: 0)
         #expect(simulation.report.violations.isEmpty)
-        keeper.early.append((round, process.identity, .init()))
+        keeper.early.append(flow)
         simulation.checkBounds(of: 0)
         #expect(simulation.report.violations.map(\.kind) == [.unbounded])
 

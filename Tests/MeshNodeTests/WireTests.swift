@@ -25,8 +25,13 @@ struct WireTests {
             RoundReport(
                 round: round,
                 seals: [.init(number: SealNumber(4), coverage: units)], claims: IntervalSet(),
-                filmUnits: 12, samplesPerSecond: 0, wantsFilm: false)),
-        .plan(RoundPlan(round: round, seals: [SealNumber(4)], parent: a, children: [b])),
+                filmUnits: 12, samplesPerSecond: 0, bytesPerSecond: 1e8, wantsFilm: false)),
+        .plan(
+            RoundPlan(
+                round: round, seals: [SealNumber(4)],
+                places: [
+                    TreePlace(parent: a, children: [b]), TreePlace(parent: b, children: []),
+                ])),
         .contributionFailed(RoundFailure(round: round, cause: b)),
         .exhausted(Exhausted(term: term, uncommittedUnits: 5)),
         .stealRequest(StealRequest(term: term, number: 1, samplesPerSecond: 2)),
@@ -49,8 +54,9 @@ struct WireTests {
 
     static let openings: [StreamOpening] =
         [
-            .control(sender: a, name: "Wörkstätion"), .contribution(frame, round, sender: b),
-            .sum(frame, round, ledger: units, receivers: [a, b]), .film(frame),
+            .control(sender: a, name: "Wörkstätion"),
+            .contribution(frame, round, TileStripe(2, of: 4), sender: b),
+            .sum(frame, round, TileStripe(63, of: 64), receivers: [a, b]), .film(frame),
         ] + [Digest(bytes: (0..<32).map { UInt8($0) })].compactMap(\.self).map { .file($0) }
 
     @Test("Every message is read as it was written", arguments: messages)

@@ -20,17 +20,20 @@ extension FrameModel {
                 }
             }
         case .deviceDone(let device, let token): deviceDone(device, token: token, at: node)
-        case .stream(let round, let sender, let film):
-            arrive(film, of: round, from: sender, at: node)
+        case .stream(let round, let stripe, let sender, let film):
+            arrive(film, of: round, stripe, from: sender, at: node)
         case .streamStalled(let round):
             if let gathering = node.gathering, gathering.round == round,
-                let cause = gathering.children.first(where: { gathering.arrived[$0] == nil })
+                let cause = gathering.missing
             {
                 node.gathering = nil
                 node.machine.contributionFailed(round: round, cause: cause, at: now)
             }
-        case .sum(let round, let film, let ledger, let receivers):
-            pass(round, film, ledger: ledger, to: receivers, from: node)
+        case .sum(let round, let stripe, let part, let ledger, let receivers):
+            let tree = ReduceTree(
+                subtree: [node.identity] + receivers, stripes: stripe.count)
+            pass(round, stripe, part, ledger: ledger, to: tree.branches, from: node)
+            guard let film = receive(part, of: round, stripe, at: node) else { return }
             let disposition = node.machine.sumArrived(
                 round: round, coverage: film.coverage, ledger: ledger, at: now)
             if disposition == .add { node.film.add(film) }
@@ -79,17 +82,24 @@ extension FrameModel {
             node.open = TallyFilm(units: units)
         case .drop(let numbers): for number in numbers { node.sealed[number] = nil }
         case .dropOpen: node.open = TallyFilm(units: units)
-        case .contribute(let round, let seals, let parent, let children):
-            begin(round, seals: seals, parent: parent, children: children, at: node)
-        case .gather(let round, let seals, let children):
-            begin(round, seals: seals, parent: nil, children: children, at: node)
+        case .contribute(let round, let seals, let places):
+            let stripes = places.map {
+                ModelGathering.Stripe(parent: $0.parent, children: $0.children)
+            }
+            begin(round, seals: seals, stripes: stripes, at: node)
+        case .gather(let round, let seals, let places):
+            let stripes = places.map {
+                ModelGathering.Stripe(parent: nil, children: $0.children)
+            }
+            node.receivers = places.map(\.receivers)
+            begin(round, seals: seals, stripes: stripes, at: node)
         case .abandon(let round):
             if node.gathering?.round == round { node.gathering = nil }
             if node.buffer?.0 == round { node.buffer = nil }
         case .commit(let round): commit(round, at: node)
-        case .broadcast(let round, let ledger, let receivers):
+        case .release(let round, let ledger):
             if let (buffered, film) = node.buffer, buffered == round {
-                pass(round, film, ledger: ledger, to: receivers, from: node)
+                release(round, film, ledger: ledger, from: node)
                 node.buffer = nil
             }
         case .fetchFilm(let holders):
@@ -112,7 +122,7 @@ extension FrameModel {
     // MARK: Data of a round
 
     private func begin(
-        _ round: RoundID, seals: [SealNumber], parent: ParticipantID?, children: [ParticipantID],
+        _ round: RoundID, seals: [SealNumber], stripes: [ModelGathering.Stripe],
         at node: ModelNode
     ) {
         var own = TallyFilm(units: units)
@@ -122,68 +132,118 @@ extension FrameModel {
             }
             own.add(film)
         }
-        node.gathering = ModelGathering(
-            round: round, parent: parent, children: children, own: own)
+        node.gathering = ModelGathering(round: round, own: own, stripes: stripes)
         schedule(.streamStalled(round), at: now + .seconds(2), node: node)
         let early = node.early
         node.early = []
-        for (earlyRound, sender, film) in early where earlyRound == round {
-            arrive(film, of: round, from: sender, at: node)
+        for (earlyRound, stripe, sender, film) in early where earlyRound == round {
+            arrive(film, of: round, stripe, from: sender, at: node)
         }
-        flow(node)
+        for stripe in TileStripe.all(stripes.count) { flow(round, stripe, node) }
     }
 
     private func arrive(
-        _ film: TallyFilm, of round: RoundID, from sender: ParticipantID, at node: ModelNode
+        _ film: TallyFilm, of round: RoundID, _ stripe: TileStripe, from sender: ParticipantID,
+        at node: ModelNode
     ) {
-        guard node.gathering?.round == round else {
-            if node.early.count < 16 { node.early.append((round, sender, film)) }
+        guard let gathering = node.gathering, gathering.round == round else {
+            if node.early.count < 64 { node.early.append((round, stripe, sender, film)) }
             return
         }
-        guard node.gathering?.children.contains(sender) == true else { return }
-        node.gathering?.arrived[sender] = film
-        flow(node)
+        guard stripe.count == gathering.stripes.count,
+            gathering.stripes[stripe.index].children.contains(sender)
+        else { return }
+        node.gathering?.stripes[stripe.index].arrived[sender] = film
+        flow(round, stripe, node)
     }
 
-    private func flow(_ node: ModelNode) {
-        guard let gathering = node.gathering,
-            gathering.children.allSatisfy({ gathering.arrived[$0] != nil })
-        else { return }
-        node.gathering = nil
-        var sum = gathering.own
-        for child in gathering.children {
-            guard let film = gathering.arrived[child] else { return }
+    private func flow(_ round: RoundID, _ name: TileStripe, _ node: ModelNode) {
+        guard let gathering = node.gathering, gathering.round == round else { return }
+        let stripe = gathering.stripes[name.index]
+        guard !stripe.isSent, stripe.children.allSatisfy({ stripe.arrived[$0] != nil }) else {
+            return
+        }
+        var sum = gathering.own.part(name, tiles: setting.workSpace.grid.count)
+        for child in stripe.children {
+            guard let film = stripe.arrived[child] else { return }
             guard sum.coverage.isDisjoint(with: film.coverage) else {
-                node.machine.contributionFailed(round: gathering.round, cause: child, at: now)
+                node.gathering = nil
+                node.machine.contributionFailed(round: round, cause: child, at: now)
                 return drain(node)
             }
             sum.add(film)
         }
-        if let parent = gathering.parent {
+        node.gathering?.stripes[name.index].isSent = true
+        node.gathering?.stripes[name.index].sum = sum
+        if let parent = stripe.parent {
             if let receiver = liveNode(parent) {
                 transfer(
-                    .stream(gathering.round, from: node.identity, sum), from: node, to: receiver)
+                    .stream(round, name, from: node.identity, sum), from: node, to: receiver)
             }
+            if node.gathering?.stripes.allSatisfy(\.isSent) == true { node.gathering = nil }
         } else {
-            node.buffer = (gathering.round, sum)
-            node.machine.gathered(round: gathering.round, coverage: sum.coverage, at: now)
-            drain(node)
-            if node.buffer?.0 == gathering.round { node.buffer = nil }
+            gatherWhole(round, node)
         }
     }
 
-    /// Passes a sum on to its receivers, as a binary tree.
-    private func pass(
-        _ round: RoundID, _ film: TallyFilm, ledger: IntervalSet, to receivers: [ParticipantID],
-        from node: ModelNode
+    /// The root: all stripes are in, of the same coverage.
+    private func gatherWhole(_ round: RoundID, _ node: ModelNode) {
+        guard let stripes = node.gathering?.stripes, stripes.allSatisfy(\.isSent) else { return }
+        node.gathering = nil
+        guard let film = TallyFilm.whole(stripes.compactMap(\.sum)) else {
+            node.machine.contributionFailed(round: round, cause: node.identity, at: now)
+            return drain(node)
+        }
+        node.buffer = (round, film)
+        node.machine.gathered(round: round, coverage: film.coverage, at: now)
+        drain(node)
+        if node.buffer?.0 == round { node.buffer = nil }
+    }
+
+    /// Sends the stripes of a sum down their trees.
+    private func release(
+        _ round: RoundID, _ film: TallyFilm, ledger: IntervalSet, from node: ModelNode
     ) {
-        let middle = (receivers.count + 1) / 2
-        for half in [receivers.prefix(middle), receivers.dropFirst(middle)] {
-            guard let first = half.first, let receiver = liveNode(first) else { continue }
+        for stripe in TileStripe.all(node.receivers.count) {
+            let tree = ReduceTree(
+                root: node.identity, others: node.receivers[stripe.index], stripes: stripe.count)
+            let part = film.part(stripe, tiles: setting.workSpace.grid.count)
+            pass(round, stripe, part, ledger: ledger, to: tree.branches, from: node)
+        }
+    }
+
+    private func pass(
+        _ round: RoundID, _ stripe: TileStripe, _ film: TallyFilm, ledger: IntervalSet,
+        to branches: [[ParticipantID]], from node: ModelNode
+    ) {
+        for branch in branches {
+            guard let first = branch.first, let receiver = liveNode(first) else { continue }
             transfer(
-                .sum(round, film, ledger: ledger, receivers: Array(half.dropFirst())),
+                .sum(
+                    round, stripe, film, ledger: ledger, receivers: Array(branch.dropFirst())),
                 from: node, to: receiver)
         }
+    }
+
+    /// Keeps a stripe of a sum.
+    /// - Returns: the sum, when all stripes are here.
+    private func receive(
+        _ part: TallyFilm, of round: RoundID, _ stripe: TileStripe, at node: ModelNode
+    ) -> TallyFilm? {
+        let place =
+            node.receptions.firstIndex { $0.round == round } ?? node.receptions.endIndex
+        if place == node.receptions.endIndex {
+            let empty = [TallyFilm?](repeating: nil, count: stripe.count)
+            node.receptions.append(ModelReception(round: round, stripes: empty))
+        }
+        node.receptions[place].stripes[stripe.index] = part
+        let stripes = node.receptions[place].stripes.compactMap(\.self)
+        if stripes.count == stripe.count {
+            node.receptions.remove(at: place)
+            return TallyFilm.whole(stripes)
+        }
+        if node.receptions.count > 8 { node.receptions.removeFirst() }
+        return nil
     }
 
     private func fetchNext(_ node: ModelNode) {

@@ -24,6 +24,24 @@ struct TallyFilm: Hashable {
         for unit in counts.indices { counts[unit] += other.counts[unit] }
     }
 
+    /// The same coverage, and of the counts only those of the tiles of a stripe.
+    func part(_ stripe: TileStripe, tiles: Int) -> TallyFilm {
+        var part = self
+        for unit in counts.indices where !stripe.contains(tile: unit % tiles) {
+            part.counts[unit] = 0
+        }
+        return part
+    }
+
+    /// The film whose stripes these are; nil when they are of different coverages.
+    static func whole(_ stripes: [TallyFilm]) -> TallyFilm? {
+        guard var film = stripes.first, stripes.allSatisfy({ $0.coverage == film.coverage }) else {
+            return nil
+        }
+        for other in stripes.dropFirst() { film.add(other) }
+        return film
+    }
+
     /// Whether the value is the sum over the coverage, each unit once.
     var isTrue: Bool {
         counts.indices.allSatisfy { counts[$0] == (coverage.contains($0) ? 1 : 0) }
@@ -35,9 +53,9 @@ enum ModelEvent {
     case message(FrameMessage, from: ParticipantID)
     case wake
     case deviceDone(device: Int, token: Int)
-    case stream(RoundID, from: ParticipantID, TallyFilm)
+    case stream(RoundID, TileStripe, from: ParticipantID, TallyFilm)
     case streamStalled(RoundID)
-    case sum(RoundID, TallyFilm, ledger: IntervalSet, receivers: [ParticipantID])
+    case sum(RoundID, TileStripe, TallyFilm, ledger: IntervalSet, receivers: [ParticipantID])
     case filmRequest(from: ParticipantID, token: Int)
     case film(TallyFilm, from: ParticipantID, token: Int)
     case fetchTimeout(token: Int)
@@ -58,11 +76,33 @@ struct ModelDevice {
 
 /// The driver's part of a round.
 struct ModelGathering {
+    struct Stripe {
+        let parent: ParticipantID?
+        let children: [ParticipantID]
+        var arrived: [ParticipantID: TallyFilm] = [:]
+        /// What has been added up, at the root.
+        var sum: TallyFilm?
+        var isSent = false
+    }
     let round: RoundID
-    let parent: ParticipantID?
-    let children: [ParticipantID]
-    var own: TallyFilm
-    var arrived: [ParticipantID: TallyFilm] = [:]
+    let own: TallyFilm
+    var stripes: [Stripe]
+
+    /// A child that has not sent all its stripes.
+    var missing: ParticipantID? {
+        for stripe in stripes {
+            if let child = stripe.children.first(where: { stripe.arrived[$0] == nil }) {
+                return child
+            }
+        }
+        return nil
+    }
+}
+
+/// A sum on its way to a node.
+struct ModelReception {
+    let round: RoundID
+    var stripes: [TallyFilm?]
 }
 
 /// One node: a machine and what its driver would hold.
@@ -78,7 +118,10 @@ final class ModelNode {
     var sealed: [SealNumber: TallyFilm] = [:]
     var gathering: ModelGathering?
     var buffer: (RoundID, TallyFilm)?
-    var early: [(RoundID, ParticipantID, TallyFilm)] = []
+    /// To whom the sum of the round goes, for each stripe.
+    var receivers: [[ParticipantID]] = []
+    var receptions: [ModelReception] = []
+    var early: [(RoundID, TileStripe, ParticipantID, TallyFilm)] = []
     var fetchToken = 0
     var fetchHolders: [ParticipantID] = []
     var wakeAt = Instant.distantFuture
@@ -175,6 +218,8 @@ final class FrameModel {
 
     func makeNode(index: Int, identity: ParticipantID, originates: Bool) -> ModelNode {
         var configuration = setting.configuration
+        // Its frames are small: every other run divides their sums all the same.
+        if seed.isMultiple(of: 2) { configuration.stripedBytesMin = 0 }
         if !originates, random.unit() < setting.ledgerOnlyShare { configuration.keepsFilm = false }
         let speed = setting.speeds[index]
         let count = 1 + random.below(setting.devicesMax)

@@ -157,7 +157,7 @@ private func space() throws -> WorkSpace {
         #expect(
             parts == [
                 RoundPlanner.Part(
-                    owner: participant(2), seals: [SealNumber(1), SealNumber(2)])
+                    owner: participant(2), seals: [SealNumber(1), SealNumber(2)], unitCount: 5)
             ])
         let without = RoundPlanner.plan(
             offers: offers, ledger: IntervalSet(), excluded: [participant(2)])
@@ -183,25 +183,6 @@ private func space() throws -> WorkSpace {
         let result8 = watch.observe(unmentioned: IntervalSet())
         #expect(result8.isEmpty)
         #expect(!watch.hasSuspects)
-    }
-
-    @Test("A reduce tree holds each contributor once, below the root", arguments: [0, 1, 2, 9])
-    func tree(contributors: Int) {
-        var random = RandomNumbers(seed: 4)
-        let others = (0..<contributors).map { participant(UInt64($0 + 2)) }
-        let tree = ReduceTree(root: participant(1), contributors: others, random: &random)
-        #expect(tree.nodes.first == participant(1))
-        #expect(tree.nodes.dropFirst().sorted() == others)
-        var reached = [participant(1)]
-        for index in tree.nodes.indices {
-            for child in tree.children(ofIndex: index) {
-                #expect(
-                    tree.nodes.firstIndex(of: child).flatMap(tree.parent(ofIndex:))
-                        == tree.nodes[index])
-                reached.append(child)
-            }
-        }
-        #expect(reached.sorted() == tree.nodes.sorted())
     }
 
     @Test("Rounds come soon at first, then seldom, and often again towards the end")

@@ -75,7 +75,9 @@ extension ProtocolTests {
         func plan(
             _ seals: [SealNumber], _ parent: ParticipantID, _ children: [ParticipantID]
         ) -> RoundPlan {
-            RoundPlan(round: round, seals: seals, parent: parent, children: children)
+            RoundPlan(
+                round: round, seals: seals,
+                places: [TreePlace(parent: parent, children: children)])
         }
         for bad in [
             plan([seal, seal], originator, []), plan([seal], originator, [third, third]),
@@ -211,10 +213,15 @@ extension ProtocolTests {
             all += drain(&machine)
         }
         let round = try #require(machine.round)
+        let receivers = all.compactMap { directive -> [ParticipantID]? in
+            if case .gather(_, _, let stripes) = directive { stripes[0].receivers } else { nil }
+        }
+        #expect(receivers == [[third]])
         machine.gathered(round: round, coverage: units(0, 4), at: now)
-        #expect(
-            drain(&machine).contains(
-                .broadcast(round: round, ledger: units(0, 4), receivers: [third])))
+        let rest = drain(&machine)
+        let commit = try #require(rest.firstIndex(of: .commit(round: round)))
+        let release = rest.firstIndex(of: .release(round: round, ledger: units(0, 4)))
+        #expect(release.map { $0 > commit } == true)
     }
 
     @Test("Who asks for admission after the farewells of a complete frame is told so")
@@ -312,7 +319,8 @@ extension ProtocolTests {
         machine.receive(start(2), from: originator, at: .zero)
         let round = RoundID(term: term, number: 2)
         let plan = RoundPlan(
-            round: round, seals: [SealNumber(1)], parent: originator, children: [])
+            round: round, seals: [SealNumber(1)],
+            places: [TreePlace(parent: originator, children: [])])
         machine.receive(.plan(plan), from: originator, at: .zero)
         _ = drain(&machine)
         machine.receive(start(3, listed: false), from: originator, at: .zero)

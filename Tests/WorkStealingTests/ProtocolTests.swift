@@ -111,7 +111,11 @@ import Testing
         machine.tick(at: now)
         let directives = drain(&machine)
         let round = try #require(machine.round)
-        #expect(directives.contains(.gather(round: round, seals: [SealNumber(1)], children: [])))
+        #expect(
+            directives.contains(
+                .gather(
+                    round: round, seals: [SealNumber(1)],
+                    stripes: [GatherPlace(children: [], receivers: [])])))
         machine.gathered(round: round, coverage: units(0, 3), at: now)
         #expect(drain(&machine).contains(.commit(round: round)))
         #expect(machine.ledger == units(0, 3) && machine.filmCoverage == units(0, 3))
@@ -148,7 +152,8 @@ import Testing
         _ = drain(&machine)
         let round = RoundID(term: term, number: 2)
         let plan = RoundPlan(
-            round: round, seals: [SealNumber(9)], parent: originator, children: [])
+            round: round, seals: [SealNumber(9)],
+            places: [TreePlace(parent: originator, children: [])])
         machine.receive(.plan(plan), from: originator, at: .zero)
         #expect(
             drain(&machine) == [
@@ -217,8 +222,8 @@ import Testing
                     filmUnits: -1, samplesPerSecond: -.infinity)),
             .plan(
                 RoundPlan(
-                    round: RoundID(term: term, number: 99), seals: [], parent: other,
-                    children: [])),
+                    round: RoundID(term: term, number: 99), seals: [],
+                    places: [TreePlace(parent: other, children: [])])),
         ]
         let before = machine.claims
         for message in messages { machine.receive(message, from: originator, at: .zero) }

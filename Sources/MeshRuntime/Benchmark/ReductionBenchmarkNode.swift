@@ -67,29 +67,17 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     func start(_ number: Int) {
         cpuAtStart = Self.cpuSeconds
         var random = RandomNumbers(seed: UInt64(number))
-        let root = Self.participant(0)
+        let others = (1..<addresses.count).map { ReducePlan.Candidate(Self.participant($0)) }
+        let plan = ReducePlan(
+            root: Self.participant(0), contributors: others, receivers: others, stripes: stripes,
+            random: &random)
         let round = round(number)
         let seals = [SealNumber(1)]
-        let orders = (0..<2).map { _ in
-            var others = (1..<addresses.count).map { Self.participant($0) }
-            random.shuffle(&others)
-            return ReduceOrder.orders(others, slow: 0, stripes: stripes)
+        if rank == 0 {
+            driver?.perform(.gather(round: round, seals: seals, stripes: plan.root))
+        } else if let places = plan.contributors.first(where: { $0.id == identity })?.places {
+            driver?.perform(.contribute(round: round, seals: seals, places: places))
         }
-        let trees = orders[0].map { ReduceTree(root: root, others: $0, stripes: stripes) }
-        guard rank > 0 else {
-            let places = zip(trees, orders[1]).map {
-                GatherPlace(children: $0.children(ofIndex: 0), receivers: $1)
-            }
-            driver?.perform(.gather(round: round, seals: seals, stripes: places))
-            return
-        }
-        let places = trees.compactMap { tree -> TreePlace? in
-            guard let index = tree.nodes.firstIndex(of: identity),
-                let parent = tree.parent(ofIndex: index)
-            else { return nil }
-            return TreePlace(parent: parent, children: tree.children(ofIndex: index))
-        }
-        driver?.perform(.contribute(round: round, seals: seals, places: places))
     }
 
     private func round(_ number: Int) -> RoundID {

@@ -125,6 +125,7 @@ final class FrameDriver {
                 for (_, stream) in streams { stream.abort() }
                 return failSoon(round, cause: place.parent)
             }
+            stream.sendBufferBytes = StreamBounds.treeBufferBytes
             streams.append((place.parent, stream))
         }
         guard let mergers = mergers(round, seals: seals, children: places.map(\.children)) else {
@@ -158,6 +159,10 @@ final class FrameDriver {
         gathering.onFailed = { [weak self] reason in
             guard let self else { return }
             self.contributions[round]?.fail(self.host.identity, reason)
+        }
+        for (old, other) in gatherings where !other.isReleased {
+            other.abandon()
+            gatherings[old] = nil
         }
         gatherings[round] = gathering
         begin(

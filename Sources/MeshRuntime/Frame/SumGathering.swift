@@ -20,6 +20,7 @@ final class SumGathering {
     private var endedCount = 0
     /// The sum, once it is whole.
     private(set) var film: Film?
+    private(set) var isReleased = false
     private var broadcasts: [SumBroadcast] = []
     private var sendingCount = 0
 
@@ -97,6 +98,7 @@ final class SumGathering {
 
     /// The sum counts from now on.
     func release(ledger: IntervalSet) {
+        isReleased = true
         for broadcast in broadcasts { broadcast.release(ledger) }
     }
 

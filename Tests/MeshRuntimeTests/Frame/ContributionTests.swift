@@ -16,8 +16,10 @@ struct ContributionTests {
     /// Short, so that a test of silence does not wait long.
     private let impatient = Duration.milliseconds(400)
 
-    @Test("The root gathers exactly the sum of all films", arguments: 0..<8)
-    func gathers(seed: Int) async throws {
+    @Test(
+        "The root gathers exactly the sum of all films, in however many stripes",
+        arguments: 0..<8, [1, 3, 4])
+    func gathers(seed: Int, stripes: Int) async throws {
         var random = RandomNumbers(seed: UInt64(seed))
         // From a few tiles to more than a stream may be ahead.
         let space = seed < 6 ? try Films.space() : try Films.space(width: 800, height: 600)
@@ -25,14 +27,14 @@ struct ContributionTests {
         let peers = try StreamPeer.mesh(5)
         let root = try RoundPart(
             peers[0], own: [films[0], films[5]], children: [peers[1], peers[4]], parent: nil,
-            workSpace: space)
+            workSpace: space, stripes: stripes)
         let inner = try RoundPart(
             peers[1], own: [films[1]], children: [peers[2], peers[3]], parent: peers[0],
-            workSpace: space)
+            workSpace: space, stripes: stripes)
         let leaves = try [(2, 1), (3, 1), (4, 0)].map { index, parent in
             try RoundPart(
                 peers[index], own: [films[index]], children: [], parent: peers[parent],
-                workSpace: space)
+                workSpace: space, stripes: stripes)
         }
         let parts = [inner] + leaves
         #expect(
@@ -40,6 +42,48 @@ struct ContributionTests {
             "\(parts.map(\.reason)), seed \(seed)")
         #expect(root.gathered == (try Films.sum(films, space)), "seed \(seed)")
         #expect((parts + [root]).allSatisfy { $0.cause == nil })
+    }
+
+    @Test("Stripes that are of different units abandon the round")
+    func differentStripes() async throws {
+        var random = RandomNumbers(seed: 6)
+        let space = try Films.space()
+        let films = try Films.split(space, among: 2, from: &random)
+        let peers = try StreamPeer.mesh(2)
+        let root = try RoundPart(
+            peers[0], own: [], children: [peers[1]], parent: nil, workSpace: space, stripes: 2)
+        let streams = try TileStripe.all(2).map { stripe in
+            let stream = try peers[1].openContribution(to: peers[0], stripe: stripe)
+            stream.send(
+                kind: StreamKind.film, payload: Films.stream(films[stripe.index], stripe))
+            return stream
+        }
+        #expect(await Loop.until { root.cause != nil })
+        #expect(root.cause == peers[0].identity && root.gathered == nil, "\(root.reason)")
+        for stream in streams { stream.abort() }
+    }
+
+    @Test("What fails in one stripe fails in all, because of the same node")
+    func oneStripeFails() async throws {
+        var random = RandomNumbers(seed: 7)
+        let space = try Films.space()
+        let films = try Films.split(space, among: 3, from: &random)
+        let peers = try StreamPeer.mesh(3)
+        let root = try RoundPart(
+            peers[0], own: [films[0]], children: [peers[1]], parent: nil, workSpace: space,
+            stripes: 2)
+        let inner = try RoundPart(
+            peers[1], own: [films[1]], children: [peers[2]], parent: peers[0],
+            workSpace: space, stripes: 2)
+        let whole = try peers[2].openContribution(to: peers[1], stripe: TileStripe(0, of: 2))
+        whole.send(
+            kind: StreamKind.film, payload: Films.stream(films[2], TileStripe(0, of: 2)))
+        let broken = try peers[2].openContribution(to: peers[1], stripe: TileStripe(1, of: 2))
+        broken.closeAfterFlush()
+        #expect(await Loop.until { root.cause != nil && inner.cause != nil })
+        #expect(root.cause == peers[2].identity && inner.cause == peers[2].identity)
+        #expect(root.gathered == nil)
+        whole.abort()
     }
 
     @Test("Everybody learns who was silent, and nobody takes a node that waits for the cause")

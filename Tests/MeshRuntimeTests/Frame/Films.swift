@@ -57,11 +57,15 @@ enum Films {
         return sum
     }
 
-    /// A film's stream.
-    static func stream(_ film: Film) -> [UInt8] {
-        var encoder = FilmStreamEncoder(film)
+    /// A film's stream, or that of one stripe of it.
+    static func stream(_ film: Film, _ stripe: TileStripe = .whole) -> [UInt8] {
+        var writer = FilmStreamWriter(
+            workSpace: film.workSpace, coverage: film.coverage, stripe: stripe)
         var bytes: [UInt8] = []
-        while let chunk = encoder.nextChunk(tiles: 3) { bytes += chunk }
+        while let index = writer.nextTile, let tile = film.tile(index) {
+            writer.write(tile: index, tile, into: &bytes)
+        }
+        writer.writeEnd(into: &bytes)
         return bytes
     }
 

@@ -4,6 +4,7 @@ import MeshCore
 import MeshWire
 import Testing
 import Tracer
+import WorkStealing
 
 @testable import MeshRuntime
 
@@ -54,11 +55,11 @@ final class StreamPeer: StreamOpener {
 
     /// A stream of this peer to another's part in a round.
     func openContribution(
-        to parent: StreamPeer, round: UInt64 = 1
+        to parent: StreamPeer, round: UInt64 = 1, stripe: TileStripe = .whole
     ) throws -> StreamConnection {
         try #require(
             open(
-                .contribution(Films.frame, Films.round(round), sender: identity),
+                .contribution(Films.frame, Films.round(round), stripe, sender: identity),
                 to: parent.identity))
     }
 }
@@ -67,35 +68,57 @@ final class StreamPeer: StreamOpener {
 @EventLoop
 final class RoundPart {
     let peer: StreamPeer
-    private(set) var contribution: Contribution?
+    private(set) var contribution: StripedContribution?
+    private(set) var gathering: SumGathering?
     private(set) var gathered: Film?
     private(set) var isDelivered = false
     private(set) var cause: ParticipantID?
     private(set) var reason = ""
 
+    /// A part with the same neighbours in the trees of all stripes.
     init(
         _ peer: StreamPeer, own: [Film], children: [StreamPeer], parent: StreamPeer?,
-        workSpace: WorkSpace, stallLimit: Duration = .seconds(8)
+        workSpace: WorkSpace, stripes: Int = 1, receivers: [StreamPeer] = [],
+        stallLimit: Duration = .seconds(8)
     ) throws {
         self.peer = peer
-        let merger = try FilmMerger(
-            workSpace: workSpace, own: own, children: children.map(\.identity),
-            identity: peer.identity)
-        let stream = try parent.map {
-            (participant: $0.identity, stream: try peer.openContribution(to: $0))
+        if parent == nil {
+            let frame = Films.frame
+            let round = Films.round(1)
+            let others = receivers.map(\.identity)
+            gathering = SumGathering(round: round, workSpace: workSpace, stripes: stripes) {
+                [unowned peer] stripe in
+                let tree = ReduceTree(root: peer.identity, others: others, stripes: stripe.count)
+                return SumSender(
+                    frame: frame, round: round, stripe: stripe, branches: tree.branches,
+                    opener: peer)
+            }
         }
-        let contribution = Contribution(
-            round: Films.round(1), merger: merger, parent: stream, stallLimit: stallLimit,
-            onGathered: { [weak self] in self?.gathered = $0 },
+        let parts = try TileStripe.all(stripes).map { stripe in
+            StripedContribution.Part(
+                merger: try FilmMerger(
+                    workSpace: workSpace, stripe: stripe, own: own,
+                    children: children.map(\.identity), identity: peer.identity),
+                parent: try parent.map {
+                    (
+                        participant: $0.identity,
+                        stream: try peer.openContribution(to: $0, stripe: stripe)
+                    )
+                }, sink: gathering?.sink(of: stripe))
+        }
+        let contribution = StripedContribution(
+            round: Films.round(1), parts: parts, stallLimit: stallLimit,
             onDelivered: { [weak self] in self?.isDelivered = true },
             onFailed: { [weak self] in
                 self?.cause = $0
                 self?.reason = $1
             })
+        gathering?.onGathered = { [weak self] in self?.gathered = $0 }
+        gathering?.onFailed = { contribution.fail(peer.identity, $0) }
         self.contribution = contribution
         peer.onOpening = { opening, stream in
-            guard case .contribution(_, _, let sender) = opening else { return }
-            contribution.accept(stream, from: sender)
+            guard case .contribution(_, _, let stripe, let sender) = opening else { return }
+            contribution.accept(stream, from: sender, stripe: stripe)
         }
     }
 }

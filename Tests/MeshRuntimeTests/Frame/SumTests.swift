@@ -4,6 +4,7 @@ import MeshCore
 import MeshWire
 import Testing
 import Tracer
+import WorkStealing
 
 @testable import MeshRuntime
 
@@ -13,67 +14,140 @@ struct SumTests {
     /// A node that passes a sum on, and what it got.
     @EventLoop
     private final class Receiver {
-        private var relay: SumRelay?
+        private var reception: SumReception?
         private(set) var film: Film?
+        private(set) var ledger: IntervalSet?
         private(set) var hasFailed = false
+        /// How many streams come.
+        private(set) var streams = 0
+
+        func forget() {
+            reception = nil
+            film = nil
+        }
 
         init(_ peer: StreamPeer, workSpace: WorkSpace, stallLimit: Duration = .seconds(8)) {
             peer.onOpening = { [weak self, weak peer] opening, stream in
                 guard let self, let peer,
-                    case .sum(let frame, let round, let ledger, let receivers) = opening
+                    case .sum(let frame, let round, let stripe, let receivers) = opening
                 else { return }
-                let sender = SumSender(
-                    frame: frame, round: round, ledger: ledger, receivers: receivers,
-                    opener: peer)
-                relay = SumRelay(
-                    round: round, ledger: ledger, stream: stream, sender: sender,
-                    workSpace: workSpace, stallLimit: stallLimit
-                ) { [weak self] sum in
-                    self?.film = sum
-                    self?.hasFailed = sum == nil
+                let reception =
+                    self.reception
+                    ?? SumReception(
+                        round: round, stripes: stripe.count, workSpace: workSpace,
+                        stallLimit: stallLimit
+                    ) { [weak self] result in
+                        self?.film = result?.sum
+                        self?.ledger = result?.ledger
+                        self?.hasFailed = result == nil
+                    }
+                self.reception = reception
+                streams += 1
+                let tree = ReduceTree(
+                    subtree: [peer.identity] + receivers, stripes: stripe.count)
+                reception.accept(stripe, stream: stream) {
+                    SumSender(
+                        frame: frame, round: round, stripe: stripe, branches: tree.branches,
+                        opener: peer)
                 }
             }
         }
     }
 
-    @Test("Every receiver gets the sum, whatever their number", arguments: [1, 2, 3, 7, 12])
-    func everybody(count: Int) async throws {
+    /// A root that has the whole sum itself, and the participants that get it.
+    private func gather(
+        _ sum: Film, at root: StreamPeer, for receivers: [ParticipantID], stripes: Int
+    ) throws -> (gathering: SumGathering, contribution: StripedContribution) {
+        let identity = root.identity
+        let gathering = SumGathering(
+            round: Films.round(1), workSpace: sum.workSpace, stripes: stripes
+        ) { [unowned root] stripe in
+            let tree = ReduceTree(root: identity, others: receivers, stripes: stripe.count)
+            return SumSender(
+                frame: Films.frame, round: Films.round(1), stripe: stripe,
+                branches: tree.branches, opener: root)
+        }
+        let parts = try TileStripe.all(stripes).map { stripe in
+            StripedContribution.Part(
+                merger: try FilmMerger(
+                    workSpace: sum.workSpace, stripe: stripe, own: [sum], children: [],
+                    identity: identity), parent: nil, sink: gathering.sink(of: stripe))
+        }
+        let contribution = StripedContribution(
+            round: Films.round(1), parts: parts, onDelivered: {}, onFailed: { _, _ in })
+        return (gathering, contribution)
+    }
+
+    @Test(
+        "Every receiver gets the sum, whatever their number, once it is released",
+        arguments: [1, 2, 3, 7, 12], [1, 4])
+    func everybody(count: Int, stripes: Int) async throws {
         var random = RandomNumbers(seed: UInt64(count))
         let space = try Films.space(width: 200, height: 160)
         let sum = try Films.split(space, among: 1, from: &random)[0]
         let peers = try StreamPeer.mesh(count + 1)
         let receivers = peers.dropFirst().map { Receiver($0, workSpace: space) }
-        let sender = SumSender(
-            frame: Films.frame, round: Films.round(1), ledger: sum.coverage,
-            receivers: peers.dropFirst().map(\.identity), opener: peers[0])
+        let root = try gather(
+            sum, at: peers[0], for: peers.dropFirst().map(\.identity), stripes: stripes)
         var hasSent = false
-        let broadcast = SumBroadcast(sum, sender: sender) { hasSent = true }
+        root.gathering.onSent = { hasSent = true }
+        #expect(
+            await Loop.until {
+                root.gathering.film != nil && receivers.allSatisfy { $0.streams == stripes }
+            })
+        #expect(receivers.allSatisfy { $0.film == nil } && !hasSent, "it is not committed")
+        root.gathering.release(ledger: sum.coverage)
         #expect(await Loop.until { hasSent && receivers.allSatisfy { $0.film != nil } })
-        #expect(receivers.allSatisfy { $0.film == sum })
-        broadcast.abandon()
-        withExtendedLifetime((peers, sender)) {}
+        #expect(receivers.allSatisfy { $0.film == sum && $0.ledger == sum.coverage })
+        root.contribution.abandon()
+        withExtendedLifetime(peers) {}
     }
 
-    @Test("A receiver whose address is not known does not keep the sum from the rest")
-    func unknownReceiver() async throws {
+    @Test("A sum that is abandoned reaches nobody", arguments: [1, 4])
+    func abandoned(stripes: Int) async throws {
+        var random = RandomNumbers(seed: 3)
+        let space = try Films.space(width: 200, height: 160)
+        let sum = try Films.split(space, among: 1, from: &random)[0]
+        let peers = try StreamPeer.mesh(6)
+        let receivers = peers.dropFirst().map { Receiver($0, workSpace: space) }
+        let root = try gather(
+            sum, at: peers[0], for: peers.dropFirst().map(\.identity), stripes: stripes)
+        #expect(await Loop.until { receivers.allSatisfy { $0.streams == stripes } })
+        root.gathering.abandon()
+        #expect(await Loop.until { receivers.allSatisfy(\.hasFailed) })
+        #expect(receivers.allSatisfy { $0.film == nil })
+        root.contribution.abandon()
+        withExtendedLifetime(peers) {}
+    }
+
+    @Test(
+        "A receiver that is not known, or does not listen, keeps the sum from nobody else",
+        arguments: [1, 4])
+    func unreachable(stripes: Int) async throws {
         var random = RandomNumbers(seed: 9)
         let space = try Films.space()
         let sum = try Films.split(space, among: 1, from: &random)[0]
-        let peers = try StreamPeer.mesh(4)
+        let peers = try StreamPeer.mesh(7)
+        let closed = try StreamPeer(99)
+        for peer in peers { peer.addresses[closed.identity] = closed.address }
+        closed.listener.close()
         let receivers = peers.dropFirst().map { Receiver($0, workSpace: space) }
         let known = peers.dropFirst().map(\.identity)
-        let sender = SumSender(
-            frame: Films.frame, round: Films.round(1), ledger: sum.coverage,
-            receivers: [Films.participant(77), known[0], Films.participant(78), known[1]]
-                + [Films.participant(79), known[2]], opener: peers[0])
-        let broadcast = SumBroadcast(sum, sender: sender) {}
-        #expect(await Loop.until { receivers.allSatisfy { $0.film != nil } })
-        #expect(receivers.allSatisfy { $0.film == sum })
-        broadcast.abandon()
-        withExtendedLifetime((peers, sender)) {}
+        let all =
+            [Films.participant(77), known[0], closed.identity, known[1], Films.participant(79)]
+            + known[2...]
+        for order in [all, all.reversed(), [closed.identity] + known] {
+            let root = try gather(sum, at: peers[0], for: order, stripes: stripes)
+            root.gathering.release(ledger: sum.coverage)
+            #expect(await Loop.until { receivers.allSatisfy { $0.film != nil } })
+            #expect(receivers.allSatisfy { $0.film == sum })
+            for receiver in receivers { receiver.forget() }
+            root.contribution.abandon()
+        }
+        withExtendedLifetime(peers) {}
     }
 
-    @Test("A sum that is garbage, breaks off or stands still reaches nobody", arguments: 0..<3)
+    @Test("A sum that is garbage, breaks off or stands still reaches nobody", arguments: 0..<4)
     func broken(kind: Int) async throws {
         var random = RandomNumbers(seed: 10)
         let space = try Films.space()
@@ -85,11 +159,18 @@ struct SumTests {
         let stream = try #require(
             peers[0].open(
                 .sum(
-                    Films.frame, Films.round(1), ledger: sum.coverage,
+                    Films.frame, Films.round(1), TileStripe(0, of: kind == 3 ? 2 : 1),
                     receivers: [peers[2].identity]), to: peers[1].identity))
         var bytes = Films.stream(sum)
         if kind == 0 { bytes[2] ^= 0xff } else { bytes.removeLast(10) }
+        if kind == 3 { bytes = Films.stream(sum, TileStripe(0, of: 2)) }
         stream.send(kind: StreamKind.film, payload: bytes)
+        if kind == 3 {
+            // One stripe of two is whole, and the other never comes.
+            var ledger = ByteWriter()
+            sum.coverage.write(to: &ledger)
+            stream.send(kind: StreamKind.release, payload: ledger.bytes)
+        }
         if kind == 1 { stream.closeAfterFlush() }
         // The second hears of it only if its stream was there before the first gave up.
         #expect(await Loop.until { receivers[0].hasFailed })
