@@ -5,6 +5,15 @@
 // Names the calling thread for `ps -L` and debuggers. prctl is variadic, which Swift cannot call.
 static inline void meshd_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
+#include <malloc.h>
+
+/// Lets the allocator keep so many bytes that were freed at the end of its memory, and take blocks
+/// below `large` bytes from it.
+static inline void meshd_keep_freed_memory(int bytes, int large) {
+    mallopt(M_TRIM_THRESHOLD, bytes);
+    mallopt(M_MMAP_THRESHOLD, large);
+}
+
 #include <sys/eventfd.h>
 
 /// A non-blocking event descriptor; -1 with errno when the system has none left.

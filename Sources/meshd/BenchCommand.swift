@@ -9,8 +9,8 @@ import Tracer
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure the tracer on a scene, or the mesh in virtual time.",
-        subcommands: [TracerBenchCommand.self, MeshBenchCommand.self],
+        abstract: "Measure the tracer on a scene, the mesh in virtual time, or its network.",
+        subcommands: [TracerBenchCommand.self, MeshBenchCommand.self, NetBenchCommand.self],
         defaultSubcommand: TracerBenchCommand.self)
 }
 

@@ -42,6 +42,52 @@ struct FilmPackingTests {
         #expect(try roundTrip(tile) == tile)
     }
 
+    @Test("To add a packed tile is to add the tile", arguments: [1, 7, 255, 256, 1_000, 1_024])
+    func adding(pixels: Int) throws {
+        var random = RandomNumbers(seed: 200 + UInt64(pixels))
+        for width in 0...64 {
+            var tile = randomTile(pixels: pixels, from: &random)
+            for index in tile.wide.indices {
+                tile.wide[index] = width == 0 ? 7 : Int64(random.next() >> UInt64(64 - width))
+            }
+            // A plane of zeros and one of equal sums among them.
+            for pixel in 0..<pixels {
+                tile.narrow[pixel] = 0
+                tile.narrow[pixels + pixel] = -3
+            }
+            var bytes: [UInt8] = [9]
+            tile.pack(into: &bytes)
+            let packed = try PackedTile(checking: bytes[1...], pixelCount: pixels)
+            #expect(packed.unpacked() == tile)
+            var sum = randomTile(pixels: pixels, from: &random)
+            var expected = sum
+            expected.add(tile)
+            sum.add(packed)
+            #expect(sum == expected)
+        }
+    }
+
+    @Test("What is checked is what can be unpacked", arguments: 1...20)
+    func checking(seed: UInt64) throws {
+        var random = RandomNumbers(seed: 300 + seed)
+        let tile = randomTile(pixels: 300, from: &random)
+        var good: [UInt8] = []
+        tile.pack(into: &good)
+        var refused = 0
+        for _ in 0..<300 {
+            var bytes = good
+            for _ in 0...random.below(3) {
+                bytes[random.below(bytes.count)] = UInt8(random.below(256))
+            }
+            if random.below(4) == 0 { bytes.removeLast(random.below(9)) }
+            let unpacked = try? FilmTile.unpack(from: bytes, pixelCount: 300)
+            let packed = try? PackedTile(checking: bytes[...], pixelCount: 300)
+            #expect(packed?.unpacked() == unpacked)
+            if unpacked == nil { refused += 1 }
+        }
+        #expect((1..<300).contains(refused))
+    }
+
     @Test("The extreme integers come back as they were")
     func extremes() throws {
         var tile = FilmTile(pixelCount: 256)

@@ -2,6 +2,7 @@
 // What Swift's SIMD types do not offer: mask extraction, lane compaction, transposition,
 // prefetching and huge pages. Header-only, so that everything is inlined into the tracer.
 #include "CTracerGather.h"
+#include "CTracerPacking.h"
 #include "CTracerQueues.h"
 
 /// Whether this processor has the instructions that the tracer is compiled for.

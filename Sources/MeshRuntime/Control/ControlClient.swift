@@ -202,7 +202,7 @@ public final class ControlClient {
 
     private func send(_ bytes: [UInt8], _ digest: Digest) async {
         stream.send(kind: ControlKind.file, payload: digest.bytes)
-        for start in stride(from: 0, to: bytes.count, by: StreamBounds.pieceBytes) {
+        for start in stride(from: 0, to: bytes.count, by: StreamBounds.filePieceBytes) {
             if !stream.isWritable {
                 await withCheckedContinuation { continuation in
                     let closed = stream.onClose
@@ -222,7 +222,7 @@ public final class ControlClient {
                     }
                 }
             }
-            let end = min(start + StreamBounds.pieceBytes, bytes.count)
+            let end = min(start + StreamBounds.filePieceBytes, bytes.count)
             stream.send(kind: ControlKind.file, payload: Array(bytes[start..<end]))
         }
         stream.send(kind: ControlKind.file, payload: [])

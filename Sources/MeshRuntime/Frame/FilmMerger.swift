@@ -28,7 +28,7 @@ struct FilmMerger {
 
         /// The tile that was merged last is let go; the array is cut now and then, so that a
         /// child that is always ahead does not pile up what is done with.
-        mutating func takeNext() -> FilmTile {
+        mutating func takeNext() -> PackedTile {
             let sums = tiles[next].sums
             next += 1
             if next == tiles.count || next >= 64 {
@@ -124,7 +124,7 @@ struct FilmMerger {
             for index in children.indices {
                 guard children[index].nextIndex == cursor else { continue }
                 let tile = children[index].takeNext()
-                if sum?.add(tile) == nil { sum = tile }
+                if sum?.add(tile) == nil { sum = tile.unpacked() }
             }
             cursor += 1
             if let sum { return .tile(cursor - 1, sum) }

@@ -125,6 +125,7 @@ final class FrameDriver {
                 for (_, stream) in streams { stream.abort() }
                 return failSoon(round, cause: place.parent)
             }
+            stream.sendBufferBytes = StreamBounds.treeBufferBytes
             streams.append((place.parent, stream))
         }
         guard let mergers = mergers(round, seals: seals, children: places.map(\.children)) else {

@@ -69,6 +69,7 @@ final class SumSender {
         while let child = branch.rest.popFirst() {
             let opening = StreamOpening.sum(frame, round, stripe, receivers: Array(branch.rest))
             guard let stream = opener?.open(opening, to: child) else { continue }
+            stream.sendBufferBytes = StreamBounds.treeBufferBytes
             branch.stream = stream
             stream.onReady = { [weak self, weak branch] _ in
                 guard let branch else { return }

@@ -32,6 +32,9 @@ public final class StreamConnection {
     public var onDrained: (@EventLoop () -> Void)?
     /// Called when the stream has ended.
     public var onClose: (@EventLoop (StreamCloseReason) -> Void)?
+    /// How much of what is sent the system may hold, bytes, if it should not decide by itself; set
+    /// before the connection is there.
+    var sendBufferBytes: Int32?
     /// The listener's ear, called before `onClose`.
     var onEnded: (@EventLoop (StreamCloseReason) -> Void)?
 
@@ -237,8 +240,9 @@ public final class StreamConnection {
         guard state == .connecting, let handle else { return }
         if isTCP {
             let tcp = handle.pointer(to: uv_tcp_t.self)
-            // Neither is worth losing a connection for.
+            // None of these is worth losing a connection for.
             uv_tcp_nodelay(tcp, 1)
+            if var size = sendBufferBytes { uv_send_buffer_size(handle.base, &size) }
             uv_tcp_keepalive(tcp, 1, UInt32(limits.keepAliveDelay.seconds.rounded(.up)))
             let address = try? SocketAddress.read("read the peer's address") {
                 uv_tcp_getpeername(tcp, $0, $1)

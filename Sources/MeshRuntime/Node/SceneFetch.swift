@@ -155,7 +155,7 @@ final class SceneFetch {
     private static func sendPieces(of handle: FileHandle, over stream: StreamConnection) {
         stream.onDrained = { sendPieces(of: handle, over: stream) }
         while stream.isWritable {
-            guard let piece = try? handle.read(upToCount: StreamBounds.pieceBytes),
+            guard let piece = try? handle.read(upToCount: StreamBounds.filePieceBytes),
                 !piece.isEmpty
             else {
                 // An empty piece ends the file; an empty file is nothing else.

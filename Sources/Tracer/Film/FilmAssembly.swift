@@ -29,6 +29,16 @@ public struct FilmAssembly: Sendable {
         if tiles[index]?.add(tile) == nil { tiles[index] = tile }
     }
 
+    /// Adds a tile of a stream, as the other `add`.
+    /// - Throws: ``FilmError`` when the frame has no such tile, or one of another size.
+    public mutating func add(tile index: Int, _ packed: PackedTile) throws(FilmError) {
+        guard tiles.indices.contains(index) else { throw .tileOutside(index) }
+        guard packed.pixelCount == workSpace.grid.rectangle(ofTile: index).area else {
+            throw .wrongPixelCount(tile: index)
+        }
+        if tiles[index]?.add(packed) == nil { tiles[index] = packed.unpacked() }
+    }
+
     /// Adds all tiles of a film, as when a node's own partial joins what came from its children.
     /// - Throws: ``FilmError/differentWorkSpace``.
     public mutating func add(_ film: Film) throws(FilmError) {

@@ -14,7 +14,7 @@ public struct FilmStreamDecoder: Sendable {
     public struct Tile: Sendable {
         /// The tile's index in the frame.
         public let index: Int
-        public let sums: FilmTile
+        public let sums: PackedTile
     }
 
     private enum State {
@@ -42,32 +42,31 @@ public struct FilmStreamDecoder: Sendable {
     /// Whether the whole stream was read.
     public var isComplete: Bool { if case .end = state { true } else { false } }
 
-    /// Reads a piece of the stream.
+    /// Reads a piece of the stream. The tiles that lie whole in it share its memory.
     /// - Returns: the tiles that it completes, ascending.
     /// - Throws: ``MalformedBytes`` for anything that is not a film of this frame; each later call
     ///   throws it again.
-    public mutating func read(_ piece: UnsafeRawBufferPointer) throws(MalformedBytes) -> [Tile] {
-        pending.append(contentsOf: piece)
-        return try readPending()
-    }
-
-    /// Reads a piece of the stream, as the other `read`.
     public mutating func read(_ piece: [UInt8]) throws(MalformedBytes) -> [Tile] {
-        pending.append(contentsOf: piece)
-        return try readPending()
-    }
-
-    private mutating func readPending() throws(MalformedBytes) -> [Tile] {
+        var source = piece
+        if !pending.isEmpty {
+            // Moved out, so that it grows in place.
+            swap(&source, &pending)
+            source.append(contentsOf: pending)
+            pending = []
+        }
         var tiles: [Tile] = []
         var offset = 0
         do throws(MalformedBytes) {
-            while try step(&offset, &tiles) {}
+            while try step(source, &offset, &tiles) {}
         } catch {
             state = .failed(error)
-            pending = []
             throw error
         }
-        pending.removeFirst(offset)
+        if offset == 0 {
+            pending = source
+        } else if offset < source.count {
+            pending = Array(source[offset...])
+        }
         return tiles
     }
 
@@ -85,30 +84,32 @@ public struct FilmStreamDecoder: Sendable {
 
     /// Reads one element; false when its bytes are not all there.
     private mutating func step(
-        _ offset: inout Int, _ tiles: inout [Tile]
+        _ source: [UInt8], _ offset: inout Int, _ tiles: inout [Tile]
     ) throws(MalformedBytes) -> Bool {
         switch state {
-        case .head: return try readHead(&offset)
-        case .tile: return try readTile(&offset, &tiles)
+        case .head: return try readHead(source, &offset)
+        case .tile: return try readTile(source, &offset, &tiles)
         case .end:
-            guard offset == pending.count else { throw .invalid("bytes after a film's end") }
+            guard offset == source.count else { throw .invalid("bytes after a film's end") }
             return false
         case .failed(let error): throw error
         }
     }
 
-    private mutating func readHead(_ offset: inout Int) throws(MalformedBytes) -> Bool {
+    private mutating func readHead(
+        _ source: [UInt8], _ offset: inout Int
+    ) throws(MalformedBytes) -> Bool {
         let magic = FilmStream.magic
-        let seen = min(magic.count, pending.count)
-        guard pending[..<seen].elementsEqual(magic[..<seen]) else {
+        let seen = min(magic.count, source.count)
+        guard source[..<seen].elementsEqual(magic[..<seen]) else {
             throw .invalid("start of a film's stream")
         }
-        guard pending.count >= magic.count + 4 else { return false }
-        let length = length(at: magic.count)
+        guard source.count >= magic.count + 4 else { return false }
+        let length = length(source, at: magic.count)
         guard length <= FilmStream.headSizeMax else { throw .invalid("length of a film's head") }
         let end = magic.count + 4 + length
-        guard pending.count >= end else { return false }
-        var reader = ByteReader(Array(pending[(magic.count + 4)..<end]))
+        guard source.count >= end else { return false }
+        var reader = ByteReader(Array(source[(magic.count + 4)..<end]))
         let grid = workSpace.grid
         for expected in [grid.width, grid.height, grid.tileSize, workSpace.samplesPerPixel] {
             guard try reader.readVarint() == UInt64(expected) else {
@@ -128,9 +129,9 @@ public struct FilmStreamDecoder: Sendable {
     }
 
     private mutating func readTile(
-        _ offset: inout Int, _ tiles: inout [Tile]
+        _ source: [UInt8], _ offset: inout Int, _ tiles: inout [Tile]
     ) throws(MalformedBytes) -> Bool {
-        guard let (distance, place) = try readStep(offset) else { return false }
+        guard let (distance, place) = try readStep(source, offset) else { return false }
         guard distance > 0 else {
             guard !demanded[(previous + 1)...].contains(true) else {
                 throw .invalid("film: a tile of its coverage is missing")
@@ -145,23 +146,17 @@ public struct FilmStreamDecoder: Sendable {
         guard !demanded[(previous + 1)..<index].contains(true) else {
             throw .invalid("film: a tile of its coverage is missing")
         }
-        guard pending.count - place >= 4 else { return false }
+        guard source.count - place >= 4 else { return false }
         let pixelCount = workSpace.grid.rectangle(ofTile: index).area
-        let length = length(at: place)
+        let length = length(source, at: place)
         guard length <= FilmTile.packedSizeMax(pixelCount: pixelCount) else {
             throw .invalid("length of a packed tile")
         }
         let start = place + 4
-        guard pending.count - start >= length else { return false }
-        let result: Result<FilmTile, MalformedBytes> = pending.withUnsafeBytes { bytes in
-            do throws(MalformedBytes) {
-                let packed = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + length)])
-                return .success(try FilmTile.unpack(filling: packed, pixelCount: pixelCount))
-            } catch {
-                return .failure(error)
-            }
-        }
-        tiles.append(Tile(index: index, sums: try result.get()))
+        guard source.count - start >= length else { return false }
+        let packed = try PackedTile(
+            checking: source[start..<(start + length)], pixelCount: pixelCount)
+        tiles.append(Tile(index: index, sums: packed))
         previous = index
         offset = start + length
         return true
@@ -169,13 +164,13 @@ public struct FilmStreamDecoder: Sendable {
 
     /// The varint at an offset, with the offset behind it; nil when it is not all there.
     private func readStep(
-        _ offset: Int
+        _ source: [UInt8], _ offset: Int
     ) throws(MalformedBytes) -> (distance: Int, place: Int)? {
         var distance = 0
         // A tile index has at most 28 bits.
         for digit in 0..<5 {
-            guard offset + digit < pending.count else { return nil }
-            let byte = pending[offset + digit]
+            guard offset + digit < source.count else { return nil }
+            let byte = source[offset + digit]
             distance |= Int(byte & 0x7f) << (7 * digit)
             if byte < 0x80 { return (distance, offset + digit + 1) }
         }
@@ -183,7 +178,7 @@ public struct FilmStreamDecoder: Sendable {
     }
 
     /// The UInt32 at a place that is there.
-    private func length(at place: Int) -> Int {
-        (0..<4).reduce(0) { $0 | Int(pending[place + $1]) << (8 * $1) }
+    private func length(_ source: [UInt8], at place: Int) -> Int {
+        (0..<4).reduce(0) { $0 | Int(source[place + $1]) << (8 * $1) }
     }
 }

@@ -2,6 +2,7 @@
 // packed differences; Goldstein, Ramakrishnan and Shaft, Compressing Relations and Indexes, 1998).
 // It is exact, saves what zlib saves on noisy sums, and runs a hundred times faster.
 
+import CTracerSIMD
 public import MeshCore
 
 /// Packed tile: the number of non-finite samples as a zigzag varint, then the planes in the order
@@ -11,7 +12,7 @@ public import MeshCore
 extension FilmTile {
     /// Values in a block: few enough to follow the image, enough that its head of 2 to 11 bytes
     /// costs little (docs/PROTOCOL.md §3).
-    static let packedBlock = 256
+    static let packedBlock = Int(CTRACER_BLOCK)
 
     /// The most bytes that a tile of so many pixels can take.
     public static func packedSizeMax(pixelCount: Int) -> Int {
@@ -23,19 +24,16 @@ extension FilmTile {
 
     /// Appends the packed tile.
     public func pack(into bytes: inout [UInt8]) {
-        // Room for the word that the last difference of a block may be written with.
-        let room = Self.packedSizeMax(pixelCount: pixelCount) + 8
-        let start = bytes.count
-        let packed = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-            guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
+        let room = Self.packedSizeMax(pixelCount: pixelCount) + Int(CTRACER_PACK_SLACK)
+        withUnsafeTemporaryAllocation(byteCount: room, alignment: 16) { scratch in
+            guard let base = scratch.baseAddress else { return }
             var packer = Packer(base: base)
             packer.writeVarint(Packer.zigzag(nonFiniteSamples))
             wide.withUnsafeBufferPointer { packer.pack($0, planeSize: pixelCount) }
             narrow.withUnsafeBufferPointer { packer.pack($0, planeSize: pixelCount) }
-            count = packer.offset
+            assert(packer.offset <= room - Int(CTRACER_PACK_SLACK))
+            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: scratch[..<packer.offset]))
         }
-        bytes.append(contentsOf: packed)
-        assert(bytes.count - start <= room - 8)
     }
 
     /// Reads the packed tile of `pixelCount` pixels that starts at `offset`, and moves `offset`
@@ -47,19 +45,54 @@ extension FilmTile {
     ) throws(MalformedBytes) -> FilmTile {
         precondition(offset >= 0 && offset <= bytes.count)
         var unpacker = Unpacker(bytes: bytes, offset: offset)
-        var tile = FilmTile(pixelCount: pixelCount)
-        tile.nonFiniteSamples = Unpacker.unzigzag(try unpacker.readVarint())
+        let nonFiniteSamples = Unpacker.unzigzag(try unpacker.readVarint())
         // Errors leave the closures as values: rethrowing is untyped there.
-        let failure: MalformedBytes? =
-            tile.wide.withUnsafeMutableBufferPointer { plane in
-                unpacker.unpack(into: plane, planeSize: pixelCount)
-            }
-            ?? tile.narrow.withUnsafeMutableBufferPointer { plane in
-                unpacker.unpack(into: plane, planeSize: pixelCount)
-            }
+        var failure: MalformedBytes?
+        let wide = [Int64](unsafeUninitializedCapacity: widePlanes * pixelCount) { planes, count in
+            failure = unpacker.unpack(into: planes.baseAddress, widePlanes, of: pixelCount)
+            count = failure == nil ? widePlanes * pixelCount : 0
+        }
+        if let failure { throw failure }
+        let narrow = [Int32](
+            unsafeUninitializedCapacity: narrowPlanes * pixelCount
+        ) { planes, count in
+            failure = unpacker.unpack(into: planes.baseAddress, narrowPlanes, of: pixelCount)
+            count = failure == nil ? narrowPlanes * pixelCount : 0
+        }
         if let failure { throw failure }
         offset = unpacker.offset
-        return tile
+        return FilmTile(
+            pixelCount: pixelCount, wide: wide, narrow: narrow, nonFiniteSamples: nonFiniteSamples)
+    }
+
+    /// Adds a packed tile of as many pixels that fills `bytes`; blocks without samples cost nothing.
+    /// - Throws: ``MalformedBytes``; the tile then holds a part of it and is of no use.
+    mutating func add(packed bytes: UnsafeRawBufferPointer) throws(MalformedBytes) {
+        var unpacker = Unpacker(bytes: bytes, offset: 0)
+        nonFiniteSamples &+= Unpacker.unzigzag(try unpacker.readVarint())
+        let failure =
+            wide.withUnsafeMutableBufferPointer {
+                unpacker.unpack(
+                    into: $0.baseAddress, Self.widePlanes, of: pixelCount, adding: true)
+            }
+            ?? narrow.withUnsafeMutableBufferPointer {
+                unpacker.unpack(
+                    into: $0.baseAddress, Self.narrowPlanes, of: pixelCount, adding: true)
+            }
+        if let failure { throw failure }
+        guard unpacker.offset == bytes.count else { throw .invalid("length of a packed tile") }
+    }
+
+    /// Makes sure that `bytes` are a packed tile of so many pixels, which can be unpacked and added.
+    /// - Throws: ``MalformedBytes``, also when bytes are left.
+    static func check(
+        packed bytes: UnsafeRawBufferPointer, pixelCount: Int
+    ) throws(MalformedBytes) {
+        var unpacker = Unpacker(bytes: bytes, offset: 0)
+        _ = try unpacker.readVarint()
+        try unpacker.skip(Int64.self, planes: widePlanes, of: pixelCount)
+        try unpacker.skip(Int32.self, planes: narrowPlanes, of: pixelCount)
+        guard unpacker.offset == bytes.count else { throw .invalid("length of a packed tile") }
     }
 
     /// Reads a packed tile of `pixelCount` pixels that fills `bytes`.
@@ -112,8 +145,8 @@ private struct Packer {
         writeByte(UInt8(truncatingIfNeeded: rest))
     }
 
-    mutating func pack<T: FixedWidthInteger & SignedInteger>(
-        _ planes: UnsafeBufferPointer<T>, planeSize: Int
+    mutating func pack<Value: PackedInteger>(
+        _ planes: UnsafeBufferPointer<Value>, planeSize: Int
     ) {
         guard planeSize > 0, let values = planes.baseAddress else { return }
         for plane in stride(from: 0, to: planes.count, by: planeSize) {
@@ -123,39 +156,74 @@ private struct Packer {
         }
     }
 
-    private mutating func packBlock<T: FixedWidthInteger & SignedInteger>(
-        _ values: UnsafePointer<T>, _ count: Int
+    @inline(__always)
+    private mutating func packBlock<Value: PackedInteger>(
+        _ values: UnsafePointer<Value>, _ count: Int
     ) {
-        var minimum = values[0]
-        var maximum = values[0]
-        for index in 0..<count {
-            minimum = min(minimum, values[index])
-            maximum = max(maximum, values[index])
-        }
-        let reference = UInt64(truncatingIfNeeded: minimum)
-        let width = 64 &- (UInt64(truncatingIfNeeded: maximum) &- reference).leadingZeroBitCount
-        writeVarint(Self.zigzag(Int64(truncatingIfNeeded: minimum)))
+        let (minimum, maximum) = Value.range(values, count)
+        let width = 64 &- UInt64(bitPattern: maximum &- minimum).leadingZeroBitCount
+        writeVarint(Self.zigzag(minimum))
         writeByte(UInt8(truncatingIfNeeded: width))
         guard width > 0 else { return }
-        // Fill 64-bit words from the low end; the last word may reach past the block, where the
-        // next block overwrites it.
-        var word: UInt64 = 0
-        var filled = 0
-        var target = base + offset
-        for index in 0..<count {
-            let difference = UInt64(truncatingIfNeeded: values[index]) &- reference
-            word |= difference &<< UInt64(truncatingIfNeeded: filled)
-            filled &+= width
-            if filled >= 64 {
-                target.storeBytes(of: word.littleEndian, as: UInt64.self)
-                target += 8
-                filled &-= 64
-                let used = UInt64(truncatingIfNeeded: width &- filled)
-                word = filled > 0 ? difference &>> used : 0
-            }
-        }
-        if filled > 0 { target.storeBytes(of: word.littleEndian, as: UInt64.self) }
+        let target = (base + offset).assumingMemoryBound(to: UInt8.self)
+        Value.pack(values, count, minimum, UInt32(truncatingIfNeeded: width), target)
         offset += (count &* width &+ 7) / 8
+    }
+}
+
+/// An integer of the film's planes, with the operations on its blocks.
+private protocol PackedInteger: FixedWidthInteger & SignedInteger {
+    /// The smallest and the largest of at least one value.
+    static func range(_ values: UnsafePointer<Self>, _ count: Int) -> (Int64, Int64)
+    /// Writes the differences from a reference, `width` bits each, and up to
+    /// `CTRACER_PACK_SLACK` bytes behind them.
+    static func pack(
+        _ values: UnsafePointer<Self>, _ count: Int, _ reference: Int64, _ width: UInt32,
+        _ target: UnsafeMutablePointer<UInt8>)
+    /// Reads what `pack` writes, of which at least `(count × width + 7) / 8` bytes are readable,
+    /// into `values`, or adds it to them.
+    static func unpack(
+        _ source: UnsafePointer<UInt8>, _ readable: Int, _ count: Int, _ width: UInt32,
+        _ reference: Int64, _ values: UnsafeMutablePointer<Self>, adding: Bool)
+}
+
+extension Int64: PackedInteger {
+    static func range(_ values: UnsafePointer<Int64>, _ count: Int) -> (Int64, Int64) {
+        var range: (Int64, Int64) = (0, 0)
+        ctracer_range_wide(values, count, &range.0, &range.1)
+        return range
+    }
+
+    static func pack(
+        _ values: UnsafePointer<Int64>, _ count: Int, _ reference: Int64, _ width: UInt32,
+        _ target: UnsafeMutablePointer<UInt8>
+    ) { ctracer_pack_wide(values, count, reference, width, target) }
+
+    static func unpack(
+        _ source: UnsafePointer<UInt8>, _ readable: Int, _ count: Int, _ width: UInt32,
+        _ reference: Int64, _ values: UnsafeMutablePointer<Int64>, adding: Bool
+    ) {
+        ctracer_unpack_wide(source, readable, count, width, reference, values, adding ? 1 : 0)
+    }
+}
+
+extension Int32: PackedInteger {
+    static func range(_ values: UnsafePointer<Int32>, _ count: Int) -> (Int64, Int64) {
+        var range: (Int64, Int64) = (0, 0)
+        ctracer_range_narrow(values, count, &range.0, &range.1)
+        return range
+    }
+
+    static func pack(
+        _ values: UnsafePointer<Int32>, _ count: Int, _ reference: Int64, _ width: UInt32,
+        _ target: UnsafeMutablePointer<UInt8>
+    ) { ctracer_pack_narrow(values, count, reference, width, target) }
+
+    static func unpack(
+        _ source: UnsafePointer<UInt8>, _ readable: Int, _ count: Int, _ width: UInt32,
+        _ reference: Int64, _ values: UnsafeMutablePointer<Int32>, adding: Bool
+    ) {
+        ctracer_unpack_narrow(source, readable, count, width, reference, values, adding ? 1 : 0)
     }
 }
 
@@ -186,16 +254,17 @@ private struct Unpacker {
         }
     }
 
-    /// Fills the planes, and returns what was wrong.
-    mutating func unpack<T: FixedWidthInteger & SignedInteger>(
-        into planes: UnsafeMutableBufferPointer<T>, planeSize: Int
+    /// Fills the planes, or adds to them, and returns what was wrong.
+    mutating func unpack<Value: PackedInteger>(
+        into planes: UnsafeMutablePointer<Value>?, _ planeCount: Int, of planeSize: Int,
+        adding: Bool = false
     ) -> MalformedBytes? {
-        guard planeSize > 0, let values = planes.baseAddress else { return nil }
+        guard planeSize > 0, let planes else { return nil }
         do throws(MalformedBytes) {
-            for plane in stride(from: 0, to: planes.count, by: planeSize) {
+            for plane in 0..<planeCount {
                 for block in stride(from: 0, to: planeSize, by: FilmTile.packedBlock) {
                     let count = min(FilmTile.packedBlock, planeSize - block)
-                    try unpackBlock(values + plane + block, count)
+                    try unpackBlock(planes + plane * planeSize + block, count, adding: adding)
                 }
             }
             return nil
@@ -204,44 +273,51 @@ private struct Unpacker {
         }
     }
 
-    private mutating func unpackBlock<T: FixedWidthInteger & SignedInteger>(
-        _ values: UnsafeMutablePointer<T>, _ count: Int
+    /// Goes over planes, and checks them.
+    mutating func skip<Value: PackedInteger>(
+        _: Value.Type, planes: Int, of planeSize: Int
     ) throws(MalformedBytes) {
+        for _ in 0..<planes {
+            for block in stride(from: 0, to: planeSize, by: FilmTile.packedBlock) {
+                _ = try readHead(Value.self, min(FilmTile.packedBlock, planeSize - block))
+            }
+        }
+    }
+
+    /// Reads a block's minimum and width, and moves behind the block, which is all there.
+    private mutating func readHead<Value: PackedInteger>(
+        _: Value.Type, _ count: Int
+    ) throws(MalformedBytes) -> (minimum: Value, width: Int, start: Int) {
         let minimum = Self.unzigzag(try readVarint())
         let width = Int(try readByte())
-        guard width <= T.bitWidth else { throw .invalid("bit width of a block") }
-        guard let reference = T(exactly: minimum) else { throw .invalid("minimum of a block") }
+        guard width <= Value.bitWidth else { throw .invalid("bit width of a block") }
+        guard let reference = Value(exactly: minimum) else {
+            throw .invalid("minimum of a block")
+        }
+        let start = offset
         let size = (count * width + 7) / 8
-        guard bytes.count - offset >= size else { throw .truncated }
-        guard width > 0 else { return values.update(repeating: reference, count: count) }
-        guard let base = bytes.baseAddress else { throw .truncated }
-        let source = base + offset
+        guard bytes.count - start >= size else { throw .truncated }
         offset += size
-        // Sums that wrap are values like others: a sum of hostile bytes is wrong, never a trap.
-        let mask = UInt64.max &>> UInt64(64 - width)
-        // Where a word that starts at the difference's first byte holds all of it, and lies in
-        // the buffer, one load reads it.
-        var direct = 0
-        if width <= 57 {
-            let last = min(size - 1, bytes.count - (offset - size) - 8)
-            direct = last < 0 ? 0 : min(count, last * 8 / width)
-        }
-        for index in 0..<direct {
-            let bit = index &* width
-            let word = source.loadUnaligned(fromByteOffset: bit &>> 3, as: UInt64.self)
-            let value = (UInt64(littleEndian: word) &>> UInt64(truncatingIfNeeded: bit & 7)) & mask
-            values[index] = reference &+ T(truncatingIfNeeded: value)
-        }
-        for index in direct..<count {
-            let bit = index * width
-            var value: UInt64 = 0
-            var shift = -(bit & 7)
-            for byte in (bit >> 3)...((bit + width - 1) >> 3) {
-                let part = UInt64(source.load(fromByteOffset: byte, as: UInt8.self))
-                value |= shift < 0 ? part >> UInt64(-shift) : part << UInt64(shift)
-                shift += 8
+        return (reference, width, start)
+    }
+
+    /// Sums that wrap are values like others: a sum of hostile bytes is wrong, never a trap.
+    @inline(__always)
+    private mutating func unpackBlock<Value: PackedInteger>(
+        _ values: UnsafeMutablePointer<Value>, _ count: Int, adding: Bool
+    ) throws(MalformedBytes) {
+        let (minimum, width, start) = try readHead(Value.self, count)
+        guard width > 0 else {
+            if !adding {
+                values.update(repeating: minimum, count: count)
+            } else if minimum != 0 {
+                for index in 0..<count { values[index] &+= minimum }
             }
-            values[index] = reference &+ T(truncatingIfNeeded: value & mask)
+            return
         }
+        guard let base = bytes.baseAddress else { throw .truncated }
+        Value.unpack(
+            (base + start).assumingMemoryBound(to: UInt8.self), bytes.count - start, count,
+            UInt32(truncatingIfNeeded: width), Int64(minimum), values, adding: adding)
     }
 }

@@ -39,6 +39,14 @@ public struct FilmTile: Hashable, Sendable {
         nonFiniteSamples = 0
     }
 
+    /// Takes planes of the right sizes.
+    init(pixelCount: Int, wide: [Int64], narrow: [Int32], nonFiniteSamples: Int64) {
+        self.pixelCount = pixelCount
+        self.wide = wide
+        self.narrow = narrow
+        self.nonFiniteSamples = nonFiniteSamples
+    }
+
     /// Adds the sums of the same tile over other samples.
     /// - Precondition: both have the same number of pixels.
     public mutating func add(_ other: FilmTile) {
