@@ -70,6 +70,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// partial films count as unmentioned: their units are lost, and given to others. By then it
     /// was left out 1, 2, 4, 8 and 16 rounds; a link that only hiccups has got through.
     public var failuresMax = 6
+    /// The same when all the rest of the frame is rendered.
+    public var failuresMaxIdle = 3
     /// The shortest time between two starts, when everything is rendered.
     public var startIntervalMin: Duration = .milliseconds(10)
     /// How often a complete frame's last start is repeated for those who have not said that they

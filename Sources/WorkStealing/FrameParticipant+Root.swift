@@ -219,6 +219,7 @@ extension FrameParticipant {
             deque.isEmpty && inProgress.isEmpty && grants.lent.isEmpty && helping.isEmpty
             && root.others.allSatisfy { $0.hasReported && $0.report?.claims.isEmpty == true }
         if isIdle, root.abandonedInRow == 0, !isComplete { root.wantsData = true }
+        root.isIdle = isIdle
         root[0].aging.observe(claims, age: configuration.lateAge, at: now)
         self.root = root
         countLosses(at: now)
@@ -254,9 +255,12 @@ extension FrameParticipant {
         addClaims(lost, at: now)
     }
 
-    /// Whether a member reports, but nothing that it contributes ever arrives.
+    /// Whether a member reports, but nothing that it contributes ever arrives. Patience is shorter
+    /// when nothing else is left to do: then the frame waits for this, and devices are free.
     func isMute(_ member: RootState.Member) -> Bool {
-        member.failures >= configuration.failuresMax && !lacks(.muteWaitedFor)
+        let limit =
+            root?.isIdle == true ? configuration.failuresMaxIdle : configuration.failuresMax
+        return member.failures >= limit && !lacks(.muteWaitedFor)
     }
 
     private func largestFilm() -> (holder: ParticipantID, filmUnits: Int)? {

@@ -99,6 +99,8 @@ struct RootState: Sendable {
     var farewells = 0
     /// Whether a round was started because the first pass seemed to be rendered.
     var hasHurriedFirstImage = false
+    /// Whether nobody had anything to render at the last reports.
+    var isIdle = false
     /// What starts have said.
     var history = StartHistory()
     /// Late units given to helpers; looked up, never iterated but to be emptied.
