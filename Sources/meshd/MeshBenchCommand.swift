@@ -200,8 +200,6 @@ struct MeshBenchCommand: AsyncParsableCommand {
             scenario.idealSeconds = 60
             scenario.costs = .lognormal(sigma: 0.5)
             scenario.startsJoined = true
-            // Before that the mesh is idle, and its gossip measured.
-            scenario.submission = .seconds(20)
             // About five hundred units for a node of middle speed.
             let (width, height) = count > 1_000 ? (7_680, 4_320) : (3_840, 2_160)
             scenario.frame = JobDescription(
