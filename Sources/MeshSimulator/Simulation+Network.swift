@@ -154,9 +154,11 @@ extension MeshMessage {
         switch self {
         case .jobOffer(_, let job): size += 24 + job.payload.count
         case .frame(_, .start(let start)):
-            size += name * start.participants.count + 4 * start.ledger.ranges.count
+            let list = start.participants
+            size += 16 + name * (list.added.count + list.removed.count)
+            size += 4 * start.ledger.added.ranges.count
         case .frame(_, .report(let report)):
-            size += 2 * name + 4 * report.claims.ranges.count
+            size += 16 + 2 * name + 4 * report.claims.ranges.count
             for seal in report.seals { size += 4 + 4 * seal.coverage.ranges.count }
         case .frame(_, .plan(let plan)):
             for place in plan.places { size += name * (1 + place.children.count) }

@@ -9,6 +9,8 @@ extension FrameMessage {
         switch self {
         case .admissionRequest(let message): .admissionRequest(message.proto)
         case .start(let message): .start(message.proto)
+        case .startUnknown(let round): .startUnknown(round.proto)
+        case .firstPassDone(let term): .firstPassDone(term.proto)
         case .report(let message): .report(message.proto)
         case .plan(let message): .plan(message.proto)
         case .contributionFailed(let message): .contributionFailed(message.proto)
@@ -29,6 +31,8 @@ extension FrameMessage {
         switch content {
         case .admissionRequest(let proto): self = .admissionRequest(try AdmissionRequest(proto))
         case .start(let proto): self = .start(try RoundStart(proto))
+        case .startUnknown(let proto): self = .startUnknown(try RoundID(proto))
+        case .firstPassDone(let proto): self = .firstPassDone(try Term(proto))
         case .report(let proto): self = .report(try RoundReport(proto))
         case .plan(let proto): self = .plan(try RoundPlan(proto))
         case .contributionFailed(let proto): self = .contributionFailed(try RoundFailure(proto))
@@ -66,16 +70,26 @@ extension RoundStart: WireValue {
     var proto: ProtoStart {
         var proto = ProtoStart()
         proto.round = round.proto
-        proto.participants = participants.map(\.proto)
-        proto.ledger = ledger.proto
+        proto.participantsHash = participants.hash
+        proto.participantsDiffer = !participants.isWhole
+        proto.participants = participants.added.map(\.proto)
+        proto.removed = participants.removed.map(\.proto)
+        proto.ledgerHash = ledger.hash
+        proto.ledgerDiffers = !ledger.isWhole
+        proto.ledger = ledger.added.proto
         return proto
     }
 
     init(_ proto: ProtoStart) throws(MalformedBytes) {
         self.init(
             round: try RoundID(proto.round, isThere: proto.hasRound, "round"),
-            participants: try ParticipantID.list(proto.participants, "participants"),
-            ledger: try IntervalSet(proto.ledger))
+            participants: ParticipantsUpdate(
+                hash: proto.participantsHash, isWhole: !proto.participantsDiffer,
+                removed: try ParticipantID.list(proto.removed, "participants removed"),
+                added: try ParticipantID.list(proto.participants, "participants")),
+            ledger: LedgerUpdate(
+                hash: proto.ledgerHash, isWhole: !proto.ledgerDiffers,
+                added: try IntervalSet(proto.ledger)))
     }
 }
 
@@ -103,6 +117,8 @@ extension RoundReport: WireValue {
         proto.samplesPerSecond = samplesPerSecond
         proto.bytesPerSecond = bytesPerSecond
         proto.ledgerOnly = !wantsFilm
+        proto.participantsHash = participantsHash
+        proto.ledgerHash = ledgerHash
         return proto
     }
 
@@ -115,6 +131,8 @@ extension RoundReport: WireValue {
             claims: try IntervalSet(proto.claims), filmUnits: try checkedUnits(proto.filmUnits),
             samplesPerSecond: try checkedSpeed(proto.samplesPerSecond),
             bytesPerSecond: try checkedSpeed(proto.bytesPerSecond), wantsFilm: !proto.ledgerOnly)
+        participantsHash = proto.participantsHash
+        ledgerHash = proto.ledgerHash
     }
 }
 

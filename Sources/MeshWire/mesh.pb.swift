@@ -272,6 +272,22 @@ nonisolated struct ProtoEnvelope: Sendable {
     set {content = .start(newValue)}
   }
 
+  var startUnknown: ProtoRound {
+    get {
+      if case .startUnknown(let v)? = content {return v}
+      return ProtoRound()
+    }
+    set {content = .startUnknown(newValue)}
+  }
+
+  var firstPassDone: ProtoTerm {
+    get {
+      if case .firstPassDone(let v)? = content {return v}
+      return ProtoTerm()
+    }
+    set {content = .firstPassDone(newValue)}
+  }
+
   var report: ProtoReport {
     get {
       if case .report(let v)? = content {return v}
@@ -377,6 +393,8 @@ nonisolated struct ProtoEnvelope: Sendable {
     case frameEnded(ProtoFrameEnd)
     case admissionRequest(ProtoAdmission)
     case start(ProtoStart)
+    case startUnknown(ProtoRound)
+    case firstPassDone(ProtoTerm)
     case report(ProtoReport)
     case plan(ProtoPlan)
     case contributionFailed(ProtoFailure)
@@ -464,7 +482,20 @@ nonisolated struct ProtoStart: Sendable {
   /// Clears the value of `round`. Subsequent reads from it will return its default value.
   mutating func clearRound() {self._round = nil}
 
+  /// The list that comes out has this hash; it is these alone, or the receiver's without those
+  /// removed and with these at its end.
+  var participantsHash: UInt64 = 0
+
+  var participantsDiffer: Bool = false
+
   var participants: [ProtoParticipant] = []
+
+  var removed: [ProtoParticipant] = []
+
+  /// The ledger likewise.
+  var ledgerHash: UInt64 = 0
+
+  var ledgerDiffers: Bool = false
 
   var ledger: ProtoUnits {
     get {_ledger ?? ProtoUnits()}
@@ -514,6 +545,11 @@ nonisolated struct ProtoReport: Sendable {
 
   /// Inverted, so that its absence means the usual.
   var ledgerOnly: Bool = false
+
+  /// What the sender has from the start, for the next one to build on.
+  var participantsHash: UInt64 = 0
+
+  var ledgerHash: UInt64 = 0
 
   /// What the sender's link has moved of late; zero when that is not known.
   var bytesPerSecond: Double = 0
@@ -1219,7 +1255,7 @@ nonisolated extension ProtoStripe: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Envelope"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0\u{3}start_unknown\0\u{3}first_pass_done\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1457,6 +1493,32 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.content = .contested(v)
         }
       }()
+      case 24: try {
+        var v: ProtoRound?
+        var hadOneofValue = false
+        if let current = self.content {
+          hadOneofValue = true
+          if case .startUnknown(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.content = .startUnknown(v)
+        }
+      }()
+      case 25: try {
+        var v: ProtoTerm?
+        var hadOneofValue = false
+        if let current = self.content {
+          hadOneofValue = true
+          if case .firstPassDone(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.content = .firstPassDone(v)
+        }
+      }()
       default: break
       }
     }
@@ -1542,6 +1604,14 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .contested?: try {
       guard case .contested(let v)? = self.content else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
+    }()
+    case .startUnknown?: try {
+      guard case .startUnknown(let v)? = self.content else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+    }()
+    case .firstPassDone?: try {
+      guard case .firstPassDone(let v)? = self.content else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     }()
     case nil: break
     }
@@ -1666,7 +1736,7 @@ nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Start"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1677,6 +1747,11 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 1: try { try decoder.decodeSingularMessageField(value: &self._round) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.participants) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._ledger) }()
+      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.participantsHash) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.participantsDiffer) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.removed) }()
+      case 7: try { try decoder.decodeSingularFixed64Field(value: &self.ledgerHash) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.ledgerDiffers) }()
       default: break
       }
     }
@@ -1696,12 +1771,32 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     try { if let v = self._ledger {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    if self.participantsHash != 0 {
+      try visitor.visitSingularFixed64Field(value: self.participantsHash, fieldNumber: 4)
+    }
+    if self.participantsDiffer != false {
+      try visitor.visitSingularBoolField(value: self.participantsDiffer, fieldNumber: 5)
+    }
+    if !self.removed.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.removed, fieldNumber: 6)
+    }
+    if self.ledgerHash != 0 {
+      try visitor.visitSingularFixed64Field(value: self.ledgerHash, fieldNumber: 7)
+    }
+    if self.ledgerDiffers != false {
+      try visitor.visitSingularBoolField(value: self.ledgerDiffers, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: ProtoStart, rhs: ProtoStart) -> Bool {
     if lhs._round != rhs._round {return false}
+    if lhs.participantsHash != rhs.participantsHash {return false}
+    if lhs.participantsDiffer != rhs.participantsDiffer {return false}
     if lhs.participants != rhs.participants {return false}
+    if lhs.removed != rhs.removed {return false}
+    if lhs.ledgerHash != rhs.ledgerHash {return false}
+    if lhs.ledgerDiffers != rhs.ledgerDiffers {return false}
     if lhs._ledger != rhs._ledger {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1710,7 +1805,7 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Report"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}claims\0\u{3}film_units\0\u{3}samples_per_second\0\u{3}ledger_only\0\u{3}bytes_per_second\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}claims\0\u{3}film_units\0\u{3}samples_per_second\0\u{3}ledger_only\0\u{3}participants_hash\0\u{3}ledger_hash\0\u{3}bytes_per_second\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1724,7 +1819,9 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.filmUnits) }()
       case 5: try { try decoder.decodeSingularDoubleField(value: &self.samplesPerSecond) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.ledgerOnly) }()
-      case 7: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerSecond) }()
+      case 7: try { try decoder.decodeSingularFixed64Field(value: &self.participantsHash) }()
+      case 8: try { try decoder.decodeSingularFixed64Field(value: &self.ledgerHash) }()
+      case 9: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerSecond) }()
       default: break
       }
     }
@@ -1753,8 +1850,14 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.ledgerOnly != false {
       try visitor.visitSingularBoolField(value: self.ledgerOnly, fieldNumber: 6)
     }
+    if self.participantsHash != 0 {
+      try visitor.visitSingularFixed64Field(value: self.participantsHash, fieldNumber: 7)
+    }
+    if self.ledgerHash != 0 {
+      try visitor.visitSingularFixed64Field(value: self.ledgerHash, fieldNumber: 8)
+    }
     if self.bytesPerSecond.bitPattern != 0 {
-      try visitor.visitSingularDoubleField(value: self.bytesPerSecond, fieldNumber: 7)
+      try visitor.visitSingularDoubleField(value: self.bytesPerSecond, fieldNumber: 9)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1766,6 +1869,8 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.filmUnits != rhs.filmUnits {return false}
     if lhs.samplesPerSecond != rhs.samplesPerSecond {return false}
     if lhs.ledgerOnly != rhs.ledgerOnly {return false}
+    if lhs.participantsHash != rhs.participantsHash {return false}
+    if lhs.ledgerHash != rhs.ledgerHash {return false}
     if lhs.bytesPerSecond != rhs.bytesPerSecond {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

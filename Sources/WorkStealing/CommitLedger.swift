@@ -26,11 +26,14 @@ struct CommitLedger: Sendable {
         IntervalSet(SampleRange(0, unitCount)).subtracting(coverage)
     }
 
+    /// Whether what a start of this stamp says is old news here.
+    func isNewer(than stamp: Stamp) -> Bool { self.stamp.map { stamp < $0 } ?? false }
+
     /// Takes over what the root says, unless something newer is known. Within a term a ledger may
     /// shrink: a root that adopts a larger film can lose units that only its own film had.
     /// - Returns: whether it was taken over.
     mutating func adopt(_ coverage: IntervalSet, at stamp: Stamp) -> Bool {
-        if let known = self.stamp, stamp < known { return false }
+        guard !isNewer(than: stamp) else { return false }
         self.stamp = stamp
         self.coverage = coverage
         return true

@@ -32,6 +32,9 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// each of those gets a start and answers it.
     public var roundIntervalHurried: Duration = .milliseconds(20)
     public var roundIntervalPerParticipant: Duration = .microseconds(100)
+    /// A first image that is expected within this time comes whole, in one round, and not in parts
+    /// that a viewer would hardly see.
+    public var firstImagePatience: Duration = .milliseconds(250)
     /// The longest time between two starts, for liveness and counting claims. Starts in between
     /// rounds of data only collect reports: `max(this, participants × heartbeatPerParticipant)`.
     public var heartbeatInterval: Duration = .seconds(1)

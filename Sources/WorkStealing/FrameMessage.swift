@@ -11,12 +11,16 @@ public enum FrameMessage: Hashable, Sendable {
 
     // Reduction rounds (docs/PROTOCOL.md §5).
     case start(RoundStart)
+    /// To the root: what its start of this round builds on is not known here; the whole is needed.
+    case startUnknown(RoundID)
     case report(RoundReport)
     case plan(RoundPlan)
     /// To the root: this round cannot be finished, and who is the cause.
     case contributionFailed(RoundFailure)
     /// To the root: nothing left to render here, and no one to steal from.
     case exhausted(Exhausted)
+    /// To the root: the sender's part of the first pass is rendered.
+    case firstPassDone(Term)
 
     // Stealing (docs/PROTOCOL.md §4).
     case stealRequest(StealRequest)
@@ -50,13 +54,20 @@ public struct AdmissionRequest: Hashable, Sendable {
 public struct RoundStart: Hashable, Sendable {
     public var round: RoundID
     /// In the order of succession after the root; the root itself comes first.
-    public var participants: [ParticipantID]
+    public var participants: ParticipantsUpdate
     /// The coverage of the root's film.
-    public var ledger: IntervalSet
-    public init(round: RoundID, participants: [ParticipantID], ledger: IntervalSet) {
+    public var ledger: LedgerUpdate
+    public init(round: RoundID, participants: ParticipantsUpdate, ledger: LedgerUpdate) {
         self.round = round
         self.participants = participants
         self.ledger = ledger
+    }
+
+    /// A start that builds on nothing.
+    public init(round: RoundID, participants: [ParticipantID], ledger: IntervalSet) {
+        self.init(
+            round: round, participants: ParticipantsUpdate(whole: participants),
+            ledger: LedgerUpdate(whole: ledger))
     }
 }
 
@@ -71,6 +82,10 @@ public struct RoundReport: Hashable, Sendable {
         }
     }
     public var round: RoundID
+    /// The hashes of the list and the ledger that the sender has from the start; a ledger that has
+    /// grown since holds that one. Zero when it has none.
+    public var participantsHash: UInt64 = 0
+    public var ledgerHash: UInt64 = 0
     public var seals: [Seal]
     /// Units held, in progress, or lent and not yet acknowledged.
     public var claims: IntervalSet

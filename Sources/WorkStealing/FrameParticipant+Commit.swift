@@ -158,17 +158,24 @@ extension FrameParticipant {
         root.plans = []
         root.plansRepeatAt = nil
         root.contributors = []
-        let interval = RoundSchedule.interval(
-            elapsed: now - beganAt, lastCost: root.lastCost, rest: estimatedRest(),
-            hasFirstImage: ledger.isSuperset(of: IntervalSet(deque.weights.firstPass)),
-            participants: root.members.count, configuration: configuration)
-        root.nextDataAt = max(now, root.lastDataAt + interval)
+        let hurried = RoundSchedule.hurried(
+            lastCost: root.lastCost, participants: root.members.count,
+            configuration: configuration)
+        if hasFirstImage {
+            let interval = RoundSchedule.interval(
+                elapsed: now - beganAt, lastCost: root.lastCost, rest: estimatedRest(),
+                hurried: hurried, isAlone: root.members.count == 1, configuration: configuration)
+            root.nextDataAt = max(now, root.lastDataAt + interval)
+        } else {
+            root.nextDataAt = firstImageDue(at: now, hurried: hurried)
+        }
         var next = root.nextDataAt
         if root.members.count > 1 || root.loss.hasSuspects {
             next = min(next, root.startedAt + heartbeat)
         }
         if root.loss.hasSuspects { next = min(next, root.startedAt + configuration.censusInterval) }
-        if root.others.contains(where: { !participants.contains($0.id) }) {
+        if root.members.last?.id != participants.last {
+            // There are newcomers.
             next = min(next, now + configuration.admissionDelay)
         }
         if isComplete { next = root.farewells == 0 ? now : root.startedAt + heartbeat }

@@ -87,42 +87,50 @@ extension FrameParticipant {
     ) {
         guard isValid(speed: request.samplesPerSecond) else { return ignore() }
         if term < request.term { return learn(request.term, at: now) }
-        guard var root else {
+        guard root != nil else {
             // Not the root (any more): a refusal carries the term.
             if request.term < term {
                 send(.stealRefusal(StealRefusal(term: term, request: 0)), to: sender)
             }
             return
         }
-        let isNew = root.position(of: sender) == nil
+        let isNew = root?.position(of: sender) == nil
         if isNew {
-            guard root.members.count < configuration.participantsMax else { return ignore() }
-            let newest = root.members.filter { $0.id.node == sender.node }.map(\.id.boot).max()
-            if let newest, newest > sender.boot { return ignore() }
-            let gone = root.dismiss { $0.id.node == sender.node }
-            for participant in gone { emit(.event(.dismissed(participant))) }
-            root.admit(sender, samplesPerSecond: request.samplesPerSecond)
-            dead.remove(sender)
-            emit(.event(.admitted(sender)))
-            // Nothing is lost with a newcomer: it need not report before losses are counted.
-            if let position = root.position(of: sender), let round {
-                root[position].report = RoundReport(
-                    round: round, seals: [], claims: IntervalSet(), filmUnits: 0,
-                    samplesPerSecond: request.samplesPerSecond)
+            guard admit(sender, samplesPerSecond: request.samplesPerSecond) else {
+                return ignore()
             }
-            self.root = root
         }
         // The newcomer is told at once, and gets work; the others learn at the next round. Of a
         // complete frame there may be no next.
-        sendStart(to: [sender])
-        if isNew, round != nil, let position = root.position(of: sender) {
-            share(with: [root[position]], at: now)
+        sendStart(to: [sender], isWhole: true)
+        if isNew, round != nil {
+            let newcomer = Newcomer(id: sender, samplesPerSecond: request.samplesPerSecond)
+            share(with: [newcomer], at: now)
         }
-        guard root.phase == .idle, !isFarewellOver else { return }
+        guard let root, root.phase == .idle, !isFarewellOver else { return }
         let next =
             round == nil
             ? root.earliestStart(at: now, configuration) : now + configuration.admissionDelay
         self.root?.nextStartAt = min(root.nextStartAt, next)
+    }
+
+    /// Root: lists somebody new, instead of what it was before a restart.
+    /// - Returns: false when there is no room, or it has been restarted since.
+    private mutating func admit(_ sender: ParticipantID, samplesPerSecond: Double) -> Bool {
+        let limit = configuration.participantsMax
+        guard
+            let former = root?.admit(sender, samplesPerSecond: samplesPerSecond, limit: limit)
+        else { return false }
+        for participant in former { emit(.event(.dismissed(participant))) }
+        dead.remove(sender)
+        emit(.event(.admitted(sender)))
+        // Nothing is lost with a newcomer: it need not report before losses are counted.
+        if let round, let position = root?.position(of: sender) {
+            root?[position].report = RoundReport(
+                round: round, seals: [], claims: IntervalSet(), filmUnits: 0,
+                samplesPerSecond: samplesPerSecond)
+        }
+        return true
     }
 
     // MARK: Dismissal

@@ -27,6 +27,12 @@ extension FrameParticipant {
         let until: Instant
     }
 
+    /// A participant that its root has listed for the first time.
+    struct Newcomer: Hashable, Sendable {
+        let id: ParticipantID
+        let samplesPerSecond: Double
+    }
+
     /// The search for work.
     struct ThiefState: Sendable {
         struct Request: Hashable, Sendable {

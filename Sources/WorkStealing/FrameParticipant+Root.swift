@@ -95,7 +95,7 @@ extension FrameParticipant {
         root.number += 1
         let round = RoundID(term: term, number: root.number)
         let newcomers =
-            self.round == nil ? root.others.filter { !participants.contains($0.id) } : []
+            self.round == nil ? self.newcomers(root) : []
         self.round = round
         participants = root.members.map(\.id)
         for position in root.members.indices {
@@ -123,12 +123,39 @@ extension FrameParticipant {
         if root.members.count == 1 { endReports(at: now) }
     }
 
-    /// Sends the start of the round in progress, or of the last one.
-    mutating func sendStart(to receivers: [ParticipantID]) {
-        guard let root, let round else { return }
-        let start = RoundStart(
-            round: round, participants: root.members.map(\.id), ledger: ledger)
-        for receiver in receivers { send(.start(start), to: receiver) }
+    /// The members that the last start did not list.
+    private func newcomers(_ root: RootState) -> [Newcomer] {
+        let known = Set(participants)
+        return root.others.filter { !known.contains($0.id) }
+            .map { Newcomer(id: $0.id, samplesPerSecond: $0.samplesPerSecond) }
+    }
+
+    /// Sends the start of the round in progress, or of the last one: what is new since the
+    /// receiver's last report, or all of it.
+    mutating func sendStart(to receivers: [ParticipantID], isWhole: Bool = false) {
+        guard let round, root != nil else { return }
+        let list = root?.members.map(\.id) ?? []
+        let committed = ledger
+        root?.history.note(participants: list, ledger: committed)
+        for receiver in receivers {
+            var report: RoundReport?
+            if !isWhole, let position = root?.position(of: receiver) {
+                report = root?[position].report
+            }
+            guard
+                let participants = root?.history.participants(
+                    knowing: report?.participantsHash ?? 0),
+                let ledger = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
+            else { return }
+            let start = RoundStart(round: round, participants: participants, ledger: ledger)
+            send(.start(start), to: receiver)
+        }
+    }
+
+    mutating func receiveUnknown(_ round: RoundID, from sender: ParticipantID, at now: Instant) {
+        learn(round.term, at: now)
+        guard root != nil, round.term == term else { return ignore() }
+        sendStart(to: [sender], isWhole: true)
     }
 
     // MARK: Step 2: reports
@@ -150,6 +177,7 @@ extension FrameParticipant {
         root?[position].report = report
         root?.lateBook = nil
         root?[position].samplesPerSecond = report.samplesPerSecond
+        noteFirstPass(report.claims, of: sender, speed: report.samplesPerSecond, at: now)
         root?[position].aging.observe(report.claims, age: configuration.lateAge, at: now)
         let uncommitted = report.seals.reduce(0) { $0 + $1.coverage.subtracting(ledger).count }
         root?[position].exhausted = report.claims.isEmpty ? uncommitted : nil

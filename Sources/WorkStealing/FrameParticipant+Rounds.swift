@@ -14,10 +14,12 @@ extension FrameParticipant {
         switch message {
         case .admissionRequest(let request): receive(request, from: sender, at: now)
         case .start(let start): receive(start, from: sender, at: now)
+        case .startUnknown(let round): receiveUnknown(round, from: sender, at: now)
         case .report(let report): receive(report, from: sender, at: now)
         case .plan(let plan): receive(plan, from: sender, at: now)
         case .contributionFailed(let failure): receive(failure, from: sender, at: now)
         case .exhausted(let exhausted): receive(exhausted, from: sender, at: now)
+        case .firstPassDone(let term): receiveFirstPassDone(term, from: sender, at: now)
         case .stealRequest(let request): receive(request, from: sender, at: now)
         case .stealGrant(let grant): receive(grant, from: sender, at: now)
         case .stealRefusal(let refusal): receive(refusal, from: sender, at: now)
@@ -35,9 +37,7 @@ extension FrameParticipant {
     private mutating func receive(
         _ start: RoundStart, from sender: ParticipantID, at now: Instant
     ) {
-        guard start.round.term.root == sender, start.participants.first == sender,
-            start.participants.count <= configuration.participantsMax, isValid(start.ledger)
-        else { return ignore() }
+        guard start.round.term.root == sender, isValid(start) else { return ignore() }
         if start.round.term < term {
             // A root that does not know that it was succeeded.
             ignore()
@@ -47,13 +47,23 @@ extension FrameParticipant {
         learn(start.round.term, at: now)
         guard start.round.term == term, root == nil else { return ignore() }
         if let round, start.round < round { return ignore() }
+        let stamp = stamp(start.round)
+        let isOld = ledgerBook.isNewer(than: stamp)
+        guard let list = start.participants.applied(to: participants),
+            let ledger = isOld ? self.ledger : start.ledger.applied(to: self.ledger)
+        else {
+            if isListed { heardAt = now }
+            return send(.startUnknown(start.round), to: sender)
+        }
+        guard list.first == sender, list.count <= configuration.participantsMax, isValid(ledger)
+        else { return ignore() }
         let isNew = round != start.round
         round = start.round
-        participants = start.participants
+        participants = list
         if isNew { endContribution(before: start.round) }
         guard participants.contains(identity) else {
             exile(at: now)
-            return applyLedger(start.ledger, at: stamp(start.round), now: now)
+            return applyLedger(ledger, at: stamp, now: now)
         }
         // The root sends newcomers a part of its work along with their first start.
         if standing != .listed {
@@ -61,10 +71,22 @@ extension FrameParticipant {
         }
         standing = .listed
         heardAt = now
-        applyLedger(start.ledger, at: stamp(start.round), now: now)
+        applyLedger(ledger, at: stamp, now: now)
         if isNew { sealOpen() }
-        send(.report(report(for: start.round)), to: sender)
+        var report = report(for: start.round)
+        report.participantsHash = start.participants.hash
+        report.ledgerHash = start.ledger.hash
+        send(.report(report), to: sender)
         if isLedgerComplete { wantFilm(at: now + configuration.finalFetchDelay) }
+    }
+
+    /// Whether a start could be one: what it says as a whole is what its hashes say.
+    private func isValid(_ start: RoundStart) -> Bool {
+        let list = start.participants
+        return list.added.count <= configuration.participantsMax
+            && list.removed.count <= configuration.participantsMax && isValid(start.ledger.added)
+            && (!list.isWhole || list.applied(to: []) != nil)
+            && (!start.ledger.isWhole || start.ledger.applied(to: IntervalSet()) != nil)
     }
 
     private func stamp(_ round: RoundID) -> CommitLedger.Stamp {

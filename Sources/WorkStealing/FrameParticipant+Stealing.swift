@@ -107,7 +107,7 @@ extension FrameParticipant {
     /// The root gives newcomers their parts of what it holds before they ask, in proportion to all
     /// their speeds: above all of the first pass, of which thieves that take what they find get too
     /// much or too little, and the first image waits for the unluckiest.
-    mutating func share(with newcomers: [RootState.Member], at now: Instant) {
+    mutating func share(with newcomers: [Newcomer], at now: Instant) {
         guard configuration.sharesWithNewcomers else { return }
         // The slowest first: what is left over by rounding down ends with the fastest.
         let ordered = newcomers.sorted {
@@ -137,6 +137,7 @@ extension FrameParticipant {
         _ = grants.lend(units, to: thief, request: request, at: now)
         statistics.grantsGiven += 1
         waiting.removeAll { $0.id == thief }
+        noteFirstPass(units, of: thief, speed: thiefSpeed, at: now)
         if let lent = grants.lent.last { sendGrant(lent) }
         return true
     }

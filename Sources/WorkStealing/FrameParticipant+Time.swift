@@ -46,8 +46,12 @@ extension FrameParticipant {
         pushWork(at: now)
         steal(at: now)
         noteExhaustion(at: now)
+        noteFirstPass(at: now)
         beginFetch(at: now)
-        if root != nil { hurryRoot(at: now) }
+        if root != nil {
+            hurryRoot(at: now)
+            hurryFirstImage(at: now)
+        }
     }
 
     /// A node whose process was stopped has not yet read what the root said meanwhile: it must not

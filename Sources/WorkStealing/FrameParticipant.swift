@@ -66,6 +66,8 @@ public struct FrameParticipant: Sendable {
     var contribution: RoundID?
     var fetch = FetchState()
     var saysExhausted = ExhaustedState()
+    /// Whether this node has held units of the first pass since it last said that it has none.
+    var owesFirstPass = false
     var root: RootState?
 
     var random: RandomNumbers
@@ -85,6 +87,7 @@ public struct FrameParticipant: Sendable {
         participants = [identity]
         deque.add(IntervalSet(workSpace.all))
         var root = RootState(members: [identity], at: now)
+        root.startedAt = now - configuration.startIntervalMin
         root.nextDataAt = now + configuration.roundIntervalHurried
         root.nextStartAt = root.nextDataAt
         self.root = root

@@ -34,6 +34,9 @@ struct RootState: Sendable {
         var silentSince: Instant?
         /// Units it rendered, when it has said since the last start that it is out of work.
         var exhausted: Int?
+        /// When it will have rendered its units of the first pass; nil when it has none, as far as
+        /// is known.
+        var firstPassUntil: Instant?
         /// Data rounds that failed because of it, in a row, and the first that it may join again.
         var failures = 0
         var excludedBefore: UInt64 = 0
@@ -94,6 +97,10 @@ struct RootState: Sendable {
     var contributors: [ParticipantID] = []
     var plansRepeatAt: Instant?
     var farewells = 0
+    /// Whether a round was started because the first pass seemed to be rendered.
+    var hasHurriedFirstImage = false
+    /// What starts have said.
+    var history = StartHistory()
     /// Late units given to helpers; looked up, never iterated but to be emptied.
     var helped: [Int: Helped] = [:]
     /// What the reports say of late units; nil when one has changed.
@@ -116,11 +123,24 @@ struct RootState: Sendable {
         set { members[position] = newValue }
     }
 
-    mutating func admit(_ participant: ParticipantID, samplesPerSecond: Double) {
+    /// Lists somebody new, instead of what it was before a restart.
+    /// - Returns: who it was, dismissed now; nil when there is no room, or it has been restarted
+    ///   since.
+    mutating func admit(
+        _ participant: ParticipantID, samplesPerSecond: Double, limit: Int
+    ) -> [ParticipantID]? {
+        guard members.count < limit else { return nil }
+        var former: [ParticipantID] = []
+        for member in members where member.id.node == participant.node {
+            guard member.id.boot < participant.boot else { return nil }
+            former.append(member.id)
+        }
+        if !former.isEmpty { former = dismiss { $0.id.node == participant.node } }
         var member = Member(id: participant)
         member.samplesPerSecond = samplesPerSecond
         index[participant] = members.count
         members.append(member)
+        return former
     }
 
     /// Takes members off the list and returns who they were; never the root itself.

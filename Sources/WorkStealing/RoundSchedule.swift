@@ -5,29 +5,35 @@ import MeshCore
 
 /// The interval between two rounds that move pixels.
 enum RoundSchedule {
+    /// While somebody waits, for the first image or for the last units. One more round must still
+    /// pay: a cost of c leaves at least 2c between rounds, and the root's control traffic has its
+    /// bound.
+    /// - Parameters:
+    ///   - lastCost: of the last data phase, from its plan to its commit.
+    ///   - participants: of the frame, the root included.
+    static func hurried(
+        lastCost: Duration, participants: Int, configuration: FrameConfiguration
+    ) -> Duration {
+        max(
+            configuration.roundIntervalHurried
+                + configuration.roundIntervalPerParticipant * participants,
+            lastCost + lastCost)
+    }
+
+    /// Once there is a first image.
     /// - Parameters:
     ///   - elapsed: since the frame began.
     ///   - lastCost: of the last data phase, from its plan to its commit.
     ///   - rest: the estimated time until everything is rendered; nil when unknown.
-    ///   - hasFirstImage: whether the first pass is committed; until then rounds come as fast as
-    ///     they pay, since somebody waits.
-    ///   - participants: of the frame, the root included.
+    ///   - hurried: the least that pays.
     static func interval(
-        elapsed: Duration, lastCost: Duration, rest: Duration?, hasFirstImage: Bool,
-        participants: Int, configuration: FrameConfiguration
+        elapsed: Duration, lastCost: Duration, rest: Duration?, hurried: Duration, isAlone: Bool,
+        configuration: FrameConfiguration
     ) -> Duration {
-        // One more round must still pay: a cost of c leaves at least 2c between rounds, and the
-        // root's control traffic has its bound.
-        let hurried = max(
-            configuration.roundIntervalHurried
-                + configuration.roundIntervalPerParticipant * participants,
-            lastCost + lastCost)
-        guard hasFirstImage else { return hurried }
         let shortest = configuration.roundIntervalMin
         let growing = Duration(seconds: elapsed.seconds * configuration.roundIntervalShare)
         // A root without others has no links to wait for: its rounds cost its own processor time,
         // and protect nothing.
-        let isAlone = participants == 1
         let factor =
             isAlone ? configuration.roundCostFactorAlone : configuration.roundCostFactor
         let longest =

@@ -21,6 +21,13 @@ struct WireTests {
     static let frameMessages: [FrameMessage] = [
         .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: 1.5e6)),
         .start(RoundStart(round: round, participants: [a, b], ledger: units)),
+        .start(
+            RoundStart(
+                round: round,
+                participants: ParticipantsUpdate(hash: 5, isWhole: false, removed: [a], added: [b]),
+                ledger: LedgerUpdate(hash: 6, isWhole: false, added: units))),
+        .startUnknown(round),
+        .firstPassDone(term),
         .report(
             RoundReport(
                 round: round,

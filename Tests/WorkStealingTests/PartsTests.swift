@@ -188,19 +188,23 @@ private func space() throws -> WorkSpace {
     @Test("Rounds come soon at first, then seldom, and often again towards the end")
     func schedule() {
         let configuration = FrameConfiguration()
+        func hurried(_ cost: Double, participants: Int = 10) -> Duration {
+            RoundSchedule.hurried(
+                lastCost: Duration(seconds: cost), participants: participants,
+                configuration: configuration)
+        }
         func interval(
-            _ elapsed: Double, _ cost: Double, _ rest: Double?, hasImage: Bool = true,
-            participants: Int = 10
+            _ elapsed: Double, _ cost: Double, _ rest: Double?, participants: Int = 10
         ) -> Double {
             RoundSchedule.interval(
                 elapsed: Duration(seconds: elapsed), lastCost: Duration(seconds: cost),
-                rest: rest.map { Duration(seconds: $0) }, hasFirstImage: hasImage,
-                participants: participants, configuration: configuration
+                rest: rest.map { Duration(seconds: $0) },
+                hurried: hurried(cost, participants: participants), isAlone: participants == 1,
+                configuration: configuration
             ).seconds
         }
         // Somebody waits: as often as it pays.
-        #expect(abs(interval(5, 0, 100, hasImage: false) - 0.021) < 1e-9)
-        #expect(abs(interval(5, 0.2, 100, hasImage: false) - 0.4) < 1e-9)
+        #expect(hurried(0) == .milliseconds(21) && hurried(0.2) == .milliseconds(400))
         #expect(abs(interval(100, 0, 0.01) - 0.021) < 1e-9)
         #expect(abs(interval(100, 0, 0.01, participants: 1_000) - 0.12) < 1e-9)
         #expect(interval(0, 0, nil) == 0.1)

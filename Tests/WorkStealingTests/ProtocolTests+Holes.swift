@@ -142,6 +142,66 @@ extension ProtocolTests {
         #expect(!isGiven)
     }
 
+    @Test("The round of the first image begins when the last says that its first pass is rendered")
+    func firstImage() throws {
+        var now = Instant.zero
+        var machine = try rootWithMembers(at: &now, sharing: true)
+        let firstPass = machine.workSpace.units(ofPass: 0)
+        for directive in drain(&machine) {
+            if case .send(.stealGrant(let grant), let thief) = directive {
+                machine.receive(.grantAccepted(grant.grant), from: thief, at: now)
+            }
+        }
+        while let unit = machine.heldUnits.first, firstPass.contains(unit) {
+            let taken = machine.takeUnit(at: now)
+            #expect(taken == unit)
+            _ = machine.rendered(unit, at: now)
+        }
+        // What they say they hold was true before the grants came.
+        let round = try #require(machine.round)
+        for member in [other, third] {
+            machine.receive(
+                .report(
+                    RoundReport(
+                        round: round, seals: [], claims: IntervalSet(), filmUnits: 0,
+                        samplesPerSecond: 100)), from: member, at: now)
+        }
+        _ = drain(&machine)
+        machine.receive(.firstPassDone(term), from: other, at: now)
+        let later = machine.nextDeadline
+        #expect(later > now + .milliseconds(10))
+        machine.receive(.firstPassDone(term), from: third, at: now)
+        let soon = machine.nextDeadline
+        #expect(soon == now + .milliseconds(1))
+        machine.tick(at: soon)
+        let isStarted = drain(&machine).contains { directive in
+            if case .send(.start, _) = directive { true } else { false }
+        }
+        #expect(isStarted)
+    }
+
+    @Test("A node says once that its part of the first pass is rendered")
+    func firstPassDone() throws {
+        var machine = try joiner()
+        machine.receive(start(1), from: originator, at: .zero)
+        machine.receive(
+            .stealGrant(
+                StealGrant(
+                    term: term, grant: GrantID(victim: originator, number: 1), request: 0,
+                    units: IntervalSet([SampleRange(3, 5), SampleRange(16, 20)]))),
+            from: originator, at: .zero)
+        var notices = 0
+        for unit in [3, 4, 16, 17] {
+            let taken = machine.takeUnit(at: .zero)
+            #expect(taken == unit)
+            _ = machine.rendered(unit, at: .zero)
+            let sent = drain(&machine).contains(.send(.firstPassDone(term), to: originator))
+            #expect(sent == (unit == 4))
+            notices += sent ? 1 : 0
+        }
+        #expect(notices == 1)
+    }
+
     @Test("Only participants that can render are given work")
     func strangers() throws {
         var now = Instant.zero
