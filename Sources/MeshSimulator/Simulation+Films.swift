@@ -156,6 +156,17 @@ extension Simulation {
         guard let fetch = keeper(frame, at: index)?.fetch, fetch.number == number else { return }
         let due = fetch.progressAt + configuration.network.stallLimit
         guard due <= now else { return scheduleStall(fetch: number, of: frame, at: due, index) }
+        // A piece that is still on a slow link is something that moves.
+        let isMoving = flows.values.contains { flow in
+            guard case .film(frame, number, _, _) = flow.content, flow.to == index else {
+                return false
+            }
+            return flow.sent > flow.arrived && isAnswering(flow.from, to: index)
+        }
+        guard !isMoving else {
+            let later = now + configuration.network.stallLimit / 4
+            return scheduleStall(fetch: number, of: frame, at: later, index)
+        }
         fetchElsewhere(frame, at: index)
     }
 

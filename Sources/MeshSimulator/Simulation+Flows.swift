@@ -153,11 +153,13 @@ extension Simulation {
 
     private mutating func lost(_ flow: FilmFlow, at index: Int) {
         switch flow.content {
-        case .contribution(let frame, let round, _, let sender, _):
+        case .contribution(let frame, let round, let stripe, let sender, _):
             guard let kept = keeper(frame, at: index) else { return }
             kept.early.removeAll { $0 === flow }
             guard let pending = kept.contribution, pending.round == round,
-                pending.stripes.contains(where: { $0.incoming[sender] === flow })
+                stripe.count == pending.stripes.count,
+                pending.stripes[stripe.index].children.contains(sender),
+                (pending.stripes[stripe.index].incoming[sender] ?? flow) === flow
             else { return }
             failContribution(frame, round, cause: flow.cause ?? sender, at: index)
         case .sum(let frame, let round, let stripe, _, _):

@@ -194,11 +194,17 @@ extension Simulation {
         }
         let due = pending.progressAt + configuration.network.stallLimit
         guard due <= now else { return scheduleStall(frame, round, at: due, index) }
-        let silent = pending.stripes.lazy.flatMap { stripe in
-            stripe.children.filter { stripe.incoming[$0]?.hasPixels != true }
-        }.first
+        let missing = pending.stripes.enumerated().flatMap { number, stripe in
+            stripe.children.filter { stripe.incoming[$0]?.hasPixels != true }.map { ($0, number) }
+        }
         // Who has all of it waits for the parent.
-        guard let silent else { return }
+        guard !missing.isEmpty else { return }
+        let silent = missing.first { child, stripe in
+            !isHeard(child, frame, round, stripe: stripe, at: index)
+        }
+        guard let silent = silent?.0 else {
+            return scheduleStall(frame, round, at: now + configuration.network.stallLimit / 4, index)
+        }
         guard lacks(.plannedCoverageCommitted) else {
             return failContribution(frame, round, cause: silent, at: index)
         }
@@ -207,6 +213,26 @@ extension Simulation {
             pending.stripes[stripe].children.removeAll { incoming[$0]?.hasPixels != true }
         }
         for stripe in pending.stripes.indices { advance(frame, round, stripe: stripe, at: index) }
+    }
+
+    /// Whether a child says now and then that it is there, as it does while it takes part and its
+    /// stream has not broken.
+    private func isHeard(
+        _ child: ParticipantID, _ frame: FrameID, _ round: RoundID, stripe: Int, at index: Int
+    ) -> Bool {
+        guard let other = nodes.firstIndex(where: { $0.process?.identity == child }),
+            isAnswering(other, to: index),
+            let pending = keeper(frame, at: other)?.contribution, pending.round == round,
+            stripe < pending.stripes.count
+        else { return false }
+        let part = pending.stripes[stripe]
+        return part.sum == nil || part.outgoing.contains { !$0.isOver }
+    }
+
+    /// Whether what a node says reaches another now.
+    func isAnswering(_ other: Int, to index: Int) -> Bool {
+        nodes[other].isRunning && !isBlocked(from: other, to: index)
+            && clogEnd(from: other, to: index) == nil
     }
 
     // MARK: Down the trees
