@@ -40,6 +40,8 @@ public struct ReductionExperiment: Hashable, Sendable {
     public struct Figures: Hashable, Sendable {
         /// From the plan until the last node has the sum.
         public var seconds = 0.0
+        /// From the plan until the root has the sum.
+        public var rootSeconds = 0.0
         /// The least time in which all nodes can have the sum of all films, whatever the shape:
         /// `2 (n − 1) / n` films through each link, each way.
         public var boundSeconds = 0.0
@@ -97,18 +99,20 @@ extension Simulation {
         }
         begin(frame, round, members, experiment)
         var isReleased = false
+        var gatheredAt = now
         while let (time, event) = queue.removeFirst() {
             now = time
             process(event)
             guard let kept = keeper(frame, at: 0) else { break }
             if !isReleased, kept.buffers[round] != nil {
                 isReleased = true
+                gatheredAt = now
                 kept.lastSum = kept.buffers[round]
                 release(round, ledger: sum.coverage, kept)
             }
             if isReleased, sumsArrived == nodes.count - 1 { break }
         }
-        return figures(of: experiment, frame, sum)
+        return figures(of: experiment, frame, sum, gatheredAt: gatheredAt)
     }
 
     /// The root tells the plan, and everybody begins.
@@ -142,7 +146,8 @@ extension Simulation {
     }
 
     private func figures(
-        of experiment: ReductionExperiment, _ frame: FrameID, _ sum: SimulatedFilm
+        of experiment: ReductionExperiment, _ frame: FrameID, _ sum: SimulatedFilm,
+        gatheredAt: Instant
     ) -> ReductionExperiment.Figures {
         let film = jobs[0].tallies.streamBytes(
             of: sum.coverage, stripe: .whole, bytesPerPixel: experiment.bytesPerPixel)
@@ -152,6 +157,7 @@ extension Simulation {
         let count = Double(nodes.count)
         var result = ReductionExperiment.Figures()
         result.seconds = (now - .zero).seconds
+        result.rootSeconds = (gatheredAt - .zero).seconds
         result.boundSeconds =
             2 * (count - 1) / count * Double(film) / experiment.bytesPerSecond
         result.rootFilmsIn = received[0]

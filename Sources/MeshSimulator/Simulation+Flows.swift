@@ -109,7 +109,8 @@ extension Simulation {
     /// A sum that has come comes once more.
     private mutating func repeatSum(_ flow: FilmFlow) {
         let rate = configuration.network.sumDuplication
-        guard rate > 0, flow.isWhole, case .sum(let frame, _, let stripe, _, let film) = flow.content,
+        guard rate > 0, flow.isWhole,
+            case .sum(let frame, _, let stripe, _, let film) = flow.content,
             nodes[flow.from].boot == flow.boot, random.unit() < rate,
             let again = open(
                 flow.content, of: film, frame, stripe: stripe, from: flow.from, toNode: flow.to)

@@ -203,7 +203,8 @@ extension Simulation {
             !isHeard(child, frame, round, stripe: stripe, at: index)
         }
         guard let silent = silent?.0 else {
-            return scheduleStall(frame, round, at: now + configuration.network.stallLimit / 4, index)
+            return scheduleStall(
+                frame, round, at: now + configuration.network.stallLimit / 4, index)
         }
         guard lacks(.plannedCoverageCommitted) else {
             return failContribution(frame, round, cause: silent, at: index)

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Foundation
+import MeshCore
 import MeshNode
 import MeshSimulator
 
@@ -125,11 +126,12 @@ struct MeshBenchCommand: AsyncParsableCommand {
             return ""
         case .firstImage:
             return table(
-                [["NODES", "FIRST IMAGE", "BOUND", "3 ROUND TRIPS", "ONE PASS", "ONE FILM"]]
+                [["NODES", "FIRST IMAGE", "BOUND", "3 ROUND TRIPS", "ONE PASS", "ONE REDUCTION"]]
                     + cells.map { cell in
+                        let nodes = Int(cell.row) ?? 0
                         let parts = [
-                            Self.roundTripsSeconds, Self.passSeconds(nodes: Int(cell.row) ?? 0),
-                            Self.filmSeconds,
+                            3 * 2 * Self.latencySeconds, Self.passSeconds(nodes: nodes),
+                            Self.reductionSeconds(nodes: nodes),
                         ]
                         return [cell.row]
                             + ([cell.firstImageSeconds, parts.reduce(0, +)] + parts)
@@ -216,9 +218,15 @@ struct MeshBenchCommand: AsyncParsableCommand {
         let all = (0..<nodes).reduce(0) { $0 + speeds[$1 % speeds.count] }
         return 640 * 360 / (all * 1e6)
     }
-    /// The same film on a link.
-    private static let filmSeconds = 640.0 * 360 * 15 / 125e6
-    private static let roundTripsSeconds = 3 * 2 * 0.001
+    private static let latencySeconds = 0.001
+    /// A round that does nothing but bring a film of the same size to the root: start, report, plan
+    /// and pixels.
+    private static func reductionSeconds(nodes: Int) -> Double {
+        var experiment = ReductionExperiment(
+            .trees, nodes: nodes, latency: Duration(seconds: latencySeconds))
+        (experiment.width, experiment.height) = (640, 360)
+        return 2 * latencySeconds + experiment.run().rootSeconds
+    }
 
     private static var firstImage: [MeshBenchCase] {
         [2, 4, 8, 16, 32, 64].map { count in

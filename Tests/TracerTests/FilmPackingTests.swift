@@ -48,7 +48,7 @@ struct FilmPackingTests {
         for width in 0...64 {
             var tile = randomTile(pixels: pixels, from: &random)
             for index in tile.wide.indices {
-                tile.wide[index] = 
+                tile.wide[index] =
                     width == 0 ? 7 : Int64(bitPattern: random.next() >> UInt64(64 - width))
             }
             // A plane of zeros and one of equal sums among them.
