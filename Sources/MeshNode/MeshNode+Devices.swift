@@ -15,6 +15,7 @@ extension MeshNode {
 
     /// Tells what this node's link has moved of late in a film stream, bytes per second.
     public mutating func setLinkSpeed(bytesPerSecond: Double) {
+        linkBytesPerSecond = bytesPerSecond
         for index in records.indices {
             records[index].participant?.setLinkSpeed(bytesPerSecond: bytesPerSecond)
         }

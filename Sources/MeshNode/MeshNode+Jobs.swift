@@ -24,6 +24,7 @@ extension MeshNode {
         record.participant = FrameParticipant(
             originating: frame, workSpace: space, identity: identity,
             configuration: configuration.frame, seed: random.next(), at: now)
+        record.participant?.setLinkSpeed(bytesPerSecond: linkBytesPerSecond)
         insert(record)
         offer(job, of: frame)
         return frame
@@ -68,6 +69,7 @@ extension MeshNode {
         records[index].participant = FrameParticipant(
             joining: frame, workSpace: space, identity: identity, term: term,
             configuration: configuration.frame, seed: random.next(), at: now)
+        records[index].participant?.setLinkSpeed(bytesPerSecond: linkBytesPerSecond)
         shareSpeed()
         for member in membership.departedMembers {
             records[index].participant?.participantChanged(

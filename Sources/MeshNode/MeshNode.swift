@@ -29,6 +29,8 @@ public struct MeshNode: Sendable {
 
     /// Of all devices.
     var samplesPerSecond = 0.0
+    /// What the link moves, as far as is known.
+    var linkBytesPerSecond = 0.0
     /// The number of the frame submitted last.
     var frameNumber: UInt64 = 0
     /// Start-time fair queueing over the frames: the start tag of the unit taken last.

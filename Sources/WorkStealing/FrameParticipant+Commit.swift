@@ -97,9 +97,10 @@ extension FrameParticipant {
         emit(.release(round: round, ledger: ledger))
         emit(.event(.committed(round: round, ledgerUnits: ledger.count)))
         if isComplete { emit(.event(.complete)) }
+        let contributors = Set(root.contributors)
         for position in root.members.indices {
             if root[position].exhausted != nil { self.root?[position].exhausted = 0 }
-            if root.contributors.contains(root[position].id) { self.root?[position].failures = 0 }
+            if contributors.contains(root[position].id) { self.root?[position].failures = 0 }
         }
         self.root?.lastCost = now - since
         self.root?.abandonedInRow = 0

@@ -104,7 +104,7 @@ class Lab:
         return ["ip", "netns", "exec", self.host(number), *words]
 
 
-def measure_meshd(lab, options):
+def measure_meshd(lab, options, *more):
     leader = f"{address(1)}:7700"
     members = [
         subprocess.Popen(
@@ -114,7 +114,7 @@ def measure_meshd(lab, options):
     try:
         return json.loads(run(*lab.inside(
             1, options.program, "bench", "net", "--listen", leader, "--nodes", str(lab.count),
-            "--rounds", str(options.rounds), "--rate", str(options.rate), "--json")))
+            "--rounds", str(options.rounds), "--rate", str(options.rate), "--json", *more)))
     finally:
         for member in members:
             member.kill()

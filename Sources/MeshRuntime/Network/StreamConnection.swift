@@ -35,6 +35,9 @@ public final class StreamConnection {
     /// How much of what is sent the system may hold, bytes, if it should not decide by itself; set
     /// before the connection is there.
     var sendBufferBytes: Int32?
+    /// Called now and then while much is sent over TCP with the rate, bytes per second, at which
+    /// the network takes it; not when it waits for something to send.
+    var onDeliveryRate: (@EventLoop (Double) -> Void)?
     /// The listener's ear, called before `onClose`.
     var onEnded: (@EventLoop (StreamCloseReason) -> Void)?
 
@@ -129,6 +132,7 @@ public final class StreamConnection {
         }
         counters.bytesSent += byteCount
         lastActivity = EventLoop.now
+        if byteCount >= Self.ratedBytesMin, onDeliveryRate != nil { measureDelivery() }
         flush()
         if case .lingering(let reason, isShut: false) = state {
             shutDown(reason)
@@ -136,6 +140,16 @@ public final class StreamConnection {
             isBlocked = false
             onDrained?()
         }
+    }
+
+    /// Smaller writes say nothing of the network.
+    private static let ratedBytesMin = 32 << 10
+
+    private func measureDelivery() {
+        var descriptor: uv_os_fd_t = -1
+        guard let handle, uv_fileno(handle.base, &descriptor) == 0 else { return }
+        let rate = meshd_delivery_rate(descriptor)
+        if rate > 0 { onDeliveryRate?(rate) }
     }
 
     // MARK: - Receiving
@@ -322,6 +336,7 @@ public final class StreamConnection {
         onReady = nil
         onFrame = nil
         onDrained = nil
+        onDeliveryRate = nil
         onClose = nil
         ended?(reason)
         close?(reason)

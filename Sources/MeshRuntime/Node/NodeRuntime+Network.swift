@@ -165,6 +165,11 @@ extension NodeRuntime: FrameDriverHost {
         switch opening {
         case .contribution(let frame, _, _, _), .sum(let frame, _, _, _), .film(let frame):
             count(stream, for: frame)
+            stream.onDeliveryRate = { [weak self] rate in
+                guard let self else { return }
+                self.linkSpeed.add(rate)
+                self.node.setLinkSpeed(bytesPerSecond: self.linkSpeed.bytesPerSecond)
+            }
         case .control, .file: break
         }
         return stream

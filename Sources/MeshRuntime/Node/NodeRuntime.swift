@@ -80,6 +80,7 @@ public final class NodeRuntime {
     /// Streams that files of the store go out on.
     var filesOnTheirWay = 0
     var speed = SpeedMeter()
+    var linkSpeed = LinkSpeed()
     private var timer: LoopTimer?
     private var housekeeping: LoopTimer?
     private var isDriving = false

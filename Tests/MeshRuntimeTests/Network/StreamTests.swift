@@ -100,6 +100,8 @@ struct StreamTests {
             }
         }
         pair.client.onDrained = produce
+        var link = LinkSpeed()
+        pair.client.onDeliveryRate = { link.add($0) }
         produce()
         #expect(await Loop.until { pair.server != nil })
         // The receiver stops for a while, which must stop the producer and not fill its memory.
@@ -111,7 +113,20 @@ struct StreamTests {
         #expect(await Loop.until { pair.received.count == 1_000 })
         #expect(pair.received.allSatisfy { $0 == StreamFrame(kind: 1, payload: chunk) })
         #expect(deepest <= limits.queuedBytesHigh + chunk.count + 5)
+        // The system has seen how fast that was: no machine needs a minute, or is done at once.
+        #expect(link.bytesPerSecond > 1e6 && link.bytesPerSecond < 1e12)
         await pair.close()
+    }
+
+    @Test("A link is as fast as it was at its best of late")
+    func linkSpeed() {
+        var link = LinkSpeed()
+        #expect(link.bytesPerSecond == 0)
+        link.add(5e6)
+        link.add(2e6)
+        #expect(link.bytesPerSecond == 5e6)
+        for _ in 0..<64 { link.add(1e6) }
+        #expect(link.bytesPerSecond == 1e6)
     }
 
     @Test("Pausing inside a frame's callback holds the next frame back until reading resumes")
