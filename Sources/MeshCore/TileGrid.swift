@@ -11,6 +11,8 @@ public struct TileGrid: Hashable, Sendable {
     public let tileSize: Int
     /// For each tile its column and row in the grid, in tile order.
     private let cells: [SIMD2<Int32>]
+    /// The pixels of all tiles before each tile, with those of the whole frame at the end.
+    package let pixelsBefore: [UInt32]
 
     /// The largest side of a frame, pixels.
     public static let sideMax = 65_536
@@ -51,6 +53,15 @@ public struct TileGrid: Hashable, Sendable {
             distance += side * side
         }
         self.cells = cells
+        var sum: UInt32 = 0
+        var sums: [UInt32] = [0]
+        sums.reserveCapacity(cells.count + 1)
+        for cell in cells {
+            let (x, y) = (Int(cell.x) * tileSize, Int(cell.y) * tileSize)
+            sum += UInt32(min(tileSize, width - x) * min(tileSize, height - y))
+            sums.append(sum)
+        }
+        pixelsBefore = sums
     }
 
     /// The number of tiles.

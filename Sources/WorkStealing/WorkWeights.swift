@@ -18,14 +18,7 @@ struct WorkWeights: Sendable {
             starts.append(workSpace.unit(pass * workSpace.grid.count).samples.lowerBound)
         }
         passStarts = starts + [workSpace.samplesPerPixel]
-        var areas: [UInt32] = [0]
-        areas.reserveCapacity(tiles + 1)
-        var sum: UInt32 = 0
-        for tile in 0..<tiles {
-            sum += UInt32(workSpace.grid.rectangle(ofTile: tile).area)
-            areas.append(sum)
-        }
-        areaBefore = areas
+        areaBefore = workSpace.grid.pixelsBefore
     }
 
     /// The units of the first pass: with all of them there is a first image.
