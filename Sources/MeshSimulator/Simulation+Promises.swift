@@ -79,7 +79,7 @@ extension Simulation {
             now - max(disturbedAt, jobs[number].submittedAt) > Self.lossWindow
         else { return IntervalSet() }
         var ranges = root.ledger.ranges
-        for identity in root.participants {
+        for identity in root.members {
             guard let part = parts[identity] else { return IntervalSet() }
             ranges += part.uncommitted.ranges + part.claims.ranges
         }

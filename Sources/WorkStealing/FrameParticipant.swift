@@ -134,6 +134,8 @@ public struct FrameParticipant: Sendable {
     // MARK: What drivers, gossip and statistics read
 
     public var isRoot: Bool { root != nil }
+    /// Whom a root counts on: its participants, and newcomers since its last start.
+    package var members: [ParticipantID] { root?.members.map(\.id) ?? participants }
     /// The committed coverage, as far as this node knows.
     public var ledger: IntervalSet { ledgerBook.coverage }
     /// Whether the film of this node covers the frame.

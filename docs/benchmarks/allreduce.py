@@ -191,4 +191,5 @@ def main():
             measure(count, options, folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,10 +4,10 @@
     sudo python3 first-image.py MESHD SCENE [NODES …] [--size 640x360]
 
 A daemon of one thread runs in each of NODES network namespaces, whose links are shaped to 1 Gbit/s
-both ways with 1 ms of latency. One of them submits a frame that all of them know from a frame before.
-What it takes to the first image stands beside what it is made of: three round trips, one pass by all
-processors, and one reduction of a film of that size, as `meshd bench net` measures it in the same
-namespaces.
+both ways. One of them submits a frame whose scene all of them know from a frame before. What it takes
+to the first image stands beside what it is made of: one pass by all processors of this machine, with
+the preparation of the scene, and one reduction of a film of that size, as `meshd bench net` measures
+it in the same namespaces. (Three round trips, a tenth of a millisecond each here, are left out.)
 """
 
 import argparse
@@ -26,7 +26,6 @@ specification = importlib.util.spec_from_file_location("allreduce", here + "/all
 allreduce = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(allreduce)
 
-LATENCY = 0.001
 FRAMES = 7
 sys.stdout.reconfigure(line_buffering=True)
 
@@ -56,13 +55,6 @@ def measure(count, options):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         lab = allreduce.Lab(count, 1_000, stack)
-        for number in range(1, count + 1):
-            allreduce.run(*lab.inside(
-                number, "tc", "qdisc", "replace", "dev", "eth0", "root", "handle", "1:", "tbf",
-                "rate", "1000mbit", "burst", "128k", "latency", "50ms"))
-            allreduce.run(*lab.inside(
-                number, "tc", "qdisc", "add", "dev", "eth0", "parent", "1:", "netem", "delay",
-                f"{LATENCY * 1e6:.0f}us"))
         options.rounds, options.rate = FRAMES, 1_000
         reduction = allreduce.measure_meshd(
             lab, options, "--size", options.size, "--all-planes")["medianSeconds"]
@@ -81,7 +73,7 @@ def measure(count, options):
             if time.monotonic() > deadline:
                 sys.exit("the nodes do not find each other")
             time.sleep(0.2)
-        work = ["--spp", "64"]
+        work = ["--spp", "16"]
         render(lab, 1, options, folder, *work, *state)
         first = [
             render(lab, 1, options, folder, *work, *state)["firstPictureSeconds"]
@@ -90,7 +82,7 @@ def measure(count, options):
             render(lab, 1, options, folder, "--spp", "1", "--local")["firstPictureSeconds"]
             for _ in range(FRAMES)]
         one_pass = statistics.median(alone)
-        bound = 3 * 2 * LATENCY + one_pass + reduction
+        bound = one_pass + reduction
         middle = statistics.median(first)
         print(f"| {count} | {1e3 * middle:.0f} ms ({1e3 * min(first):.0f}–{1e3 * max(first):.0f}) "
               f"| {1e3 * bound:.0f} ms | {1e3 * one_pass:.0f} ms | {1e3 * reduction:.0f} ms |")
