@@ -19,20 +19,30 @@ static inline void meshd_keep_freed_memory(int bytes, int large) {
 /// A non-blocking event descriptor; -1 with errno when the system has none left.
 static inline int meshd_event_descriptor(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 
-#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
 /// The rate at which a TCP stream has lately moved bytes to its peer, bytes per second (Linux,
 /// tcp_rate.c); 0 when that was for want of bytes to send, or is not known.
 static inline double meshd_delivery_rate(int descriptor) {
-    struct tcp_info information;
+    // The kernel's struct tcp_info (linux/tcp.h, since 4.9). The C library's, which the headers of
+    // libuv define under the same name, ends before the rate.
+    struct {
+        uint8_t states[7];
+        uint8_t is_app_limited : 1;
+        uint32_t counts[24];
+        uint64_t rates[4];
+        uint32_t segments[6];
+        uint64_t delivery_rate;
+    } information;
+    _Static_assert(sizeof information == 168, "the layout of struct tcp_info");
     socklen_t size = sizeof information;
     memset(&information, 0, sizeof information);
     if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &information, &size) != 0) return 0;
-    if (information.tcpi_delivery_rate_app_limited) return 0;
-    return (double)information.tcpi_delivery_rate;
+    if (information.is_app_limited) return 0;
+    return (double)information.delivery_rate;
 }
 
 #include <linux/errqueue.h>
