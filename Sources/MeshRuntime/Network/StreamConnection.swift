@@ -53,7 +53,7 @@ public final class StreamConnection {
     private(set) var state = State.connecting
     private let preamble: StreamPreamble
     private let limits: StreamLimits
-    private var handle: LoopHandle?
+    private(set) var handle: LoopHandle?
     private var watchdog: LoopTimer?
     private var lastActivity = EventLoop.now
 
@@ -132,7 +132,7 @@ public final class StreamConnection {
         }
         counters.bytesSent += byteCount
         lastActivity = EventLoop.now
-        if byteCount >= Self.ratedBytesMin, onDeliveryRate != nil { measureDelivery() }
+        measureDelivery(written: byteCount)
         flush()
         if case .lingering(let reason, isShut: false) = state {
             shutDown(reason)
@@ -140,16 +140,6 @@ public final class StreamConnection {
             isBlocked = false
             onDrained?()
         }
-    }
-
-    /// Smaller writes say nothing of the network.
-    private static let ratedBytesMin = 32 << 10
-
-    private func measureDelivery() {
-        var descriptor: uv_os_fd_t = -1
-        guard let handle, uv_fileno(handle.base, &descriptor) == 0 else { return }
-        let rate = meshd_delivery_rate(descriptor)
-        if rate > 0 { onDeliveryRate?(rate) }
     }
 
     // MARK: - Receiving
