@@ -76,7 +76,8 @@ extension FrameParticipant {
 
     /// When the next round of data is due while there is no first image: `hurried` after the last
     /// one. But if the first pass is expected to end before such a round has paid, the round waits
-    /// for that, and some more in case the speeds are not what they were.
+    /// for that, and some more in case the speeds are not what they were; but not for ever, for a
+    /// unit that always seems to be done soon.
     func firstImageDue(at now: Instant, hurried: Duration) -> Instant {
         guard let root else { return now }
         let usual = max(now, root.lastDataAt + hurried)
@@ -84,6 +85,7 @@ extension FrameParticipant {
         for member in root.others { end = max(end, member.firstPassUntil ?? now) }
         let patience = max(configuration.firstImagePatience, hurried + root.lastCost)
         guard end > now, end - now < patience else { return usual }
-        return end + (end - now) / 4 + configuration.roundIntervalHurried
+        let wait = end + (end - now) / 4 + configuration.roundIntervalHurried
+        return max(usual, min(wait, root.lastDataAt + hurried + patience + patience))
     }
 }

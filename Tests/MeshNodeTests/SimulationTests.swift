@@ -53,12 +53,13 @@ struct SimulationTests {
         #expect(report.isGood, Self.explain(report))
     }
 
-    /// What issue 8 asks of each run of the tests; `make soak` runs any number. Seed 383: a root
-    /// whose device hung on a unit of heavy cost held a stolen one that nobody got.
+    /// `make soak` runs any number. Seed 383: a root whose device hung on a unit of heavy cost held
+    /// a stolen one that nobody got. Seed 686: the round of the first image waited for ever for a
+    /// unit that always seemed to be done soon.
     @Test("When all goes wrong every frame of 32 nodes ends well")
     func wild() async {
         await withTaskGroup(of: SimulationReport.self) { group in
-            for seed in Array(Self.wildSeeds) + [383] {
+            for seed in Array(Self.wildSeeds) + [383, 686] {
                 group.addTask { Self.run(seed, .wild, nodes: 32...32) }
             }
             for await report in group {
