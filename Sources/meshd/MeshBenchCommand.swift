@@ -110,7 +110,7 @@ struct MeshBenchCommand: AsyncParsableCommand {
                 ]
                     + cells.map { cell in
                         [
-                            cell.row, number(1 / cell.makespanOverIdeal, "%.3f"),
+                            cell.row, number(cell.makespanOverIdeal.map { 1 / $0 }, "%.3f"),
                             number(cell.makespanSeconds, "%.1f s"),
                             number(cell.firstImageSeconds, "%.2f s"),
                             number(cell.idleSeconds.before, "%.2f s"),
@@ -135,13 +135,13 @@ struct MeshBenchCommand: AsyncParsableCommand {
                         ]
                         return [cell.row]
                             + ([cell.firstImageSeconds, parts.reduce(0, +)] + parts)
-                            .map { number($0 * 1_000, "%.0f ms") }
+                            .map { number($0.map { $0 * 1_000 }, "%.0f ms") }
                     })
         }
     }
 
-    private func number(_ value: Double, _ format: String) -> String {
-        value.isFinite ? String(format: format, value) : "-"
+    private func number(_ value: Double?, _ format: String) -> String {
+        value.map { String(format: format, $0) } ?? "-"
     }
 
     // MARK: Cases
@@ -263,31 +263,31 @@ struct MeshBenchCase: Sendable {
     }
 }
 
-/// The medians of a cell's runs, and the worst balance.
+/// The medians of a cell's runs, and the worst balance; nil where no run came so far.
 struct MeshBenchCell: Encodable {
     var row: String
     var column: String
     var policy: String
     var runs: Int
     var violations: Int
-    var makespanOverIdeal: Double
-    var worstMakespanOverIdeal: Double
-    var makespanSeconds: Double
-    var firstImageSeconds: Double
+    var makespanOverIdeal: Double?
+    var worstMakespanOverIdeal: Double?
+    var makespanSeconds: Double?
+    var firstImageSeconds: Double?
     var detectionSeconds: Double?
-    var rendersPerUnit: Double
+    var rendersPerUnit: Double?
     /// Sent by a node while the frame is rendered, the mean of all, and before it.
-    var gossipBytesPerSecond: Double
-    var gossipBytesPerSecondIdle: Double
+    var gossipBytesPerSecond: Double?
+    var gossipBytesPerSecondIdle: Double?
     var idleSeconds: IdleSeconds
-    var steps: Double
+    var steps: Double?
     /// Of all runs, on this machine.
     var wallSeconds: Double
 
     init(_ one: MeshBenchCase, _ reports: [SimulationReport], wallSeconds: Double) {
-        func median(_ value: (SimulationReport) -> Double?) -> Double {
+        func median(_ value: (SimulationReport) -> Double?) -> Double? {
             let known = reports.compactMap(value).sorted()
-            return known.isEmpty ? .infinity : known[known.count / 2]
+            return known.isEmpty ? nil : known[known.count / 2]
         }
         row = one.row
         column = one.column
@@ -295,7 +295,7 @@ struct MeshBenchCell: Encodable {
         runs = reports.count
         violations = reports.reduce(0) { $0 + $1.violations.count }
         makespanOverIdeal = median(\.makespanOverIdeal)
-        worstMakespanOverIdeal = reports.compactMap(\.makespanOverIdeal).max() ?? .infinity
+        worstMakespanOverIdeal = reports.compactMap(\.makespanOverIdeal).max()
         makespanSeconds = median { $0.frames.first?.makespanSeconds }
         firstImageSeconds = median(\.firstImageSeconds)
         detectionSeconds = reports.compactMap(\.detectionSeconds).max()
@@ -309,7 +309,7 @@ struct MeshBenchCell: Encodable {
 
     /// `1.004 (1.006)`: the median and the worst.
     var makespanText: String {
-        guard makespanOverIdeal.isFinite else { return "-" }
+        guard let makespanOverIdeal, let worstMakespanOverIdeal else { return "-" }
         return String(format: "%.3f (%.3f)", makespanOverIdeal, worstMakespanOverIdeal)
     }
 }

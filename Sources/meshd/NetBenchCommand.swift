@@ -17,10 +17,10 @@ struct NetBenchCommand: AsyncParsableCommand {
             Otherwise start one with --listen, and the others, on any machines, with --join.
             """)
 
-    @Option(help: "Nodes, this one included.") var nodes = 4
+    @Option(help: "Nodes, this one included; 2 to 64.") var nodes = 4
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
     var size = PictureSize(width: 1_920, height: 1_080)
-    @Option(help: "Rounds; the median is printed.") var rounds = 7
+    @Option(help: "Rounds, 1 to 1000; the median is printed.") var rounds = 7
     @Option(help: "Trees, each for a stripe of the tiles. (default: as many as a node takes)")
     var stripes: Int?
     @Flag(help: "Albedo, normal and depth too, not only beauty and alpha.") var allPlanes = false
