@@ -26,6 +26,7 @@ extension MeshMessage {
         case .frame(_, .start(let start)):
             let list = start.participants
             size += 16 + name * (list.added.count + list.removed.count)
+            size += name * start.acquaintances.count
             size += 4 * start.ledger.added.ranges.count
         case .frame(_, .report(let report)):
             size += 16 + 2 * name + 4 * report.claims.ranges.count

@@ -2,6 +2,7 @@
 
 public import MeshNode
 import MeshCore
+import WorkStealing
 
 /// A family of runs, one for each seed.
 public struct SimulationScenario: Sendable {
@@ -165,6 +166,13 @@ extension SimulationConfiguration {
         }
         if random.below(4) == 0 {
             ledgerOnly = (0..<count).filter { _ in random.below(3) == 0 }
+        }
+        if seed % 4 == 1 {
+            // As if the frames had thousands of participants.
+            node.frame.listedMax = 6
+            node.frame.successorsListed = 3
+            node.frame.acquaintancesSent = 4
+            node.frame.acquaintancesMax = 8
         }
     }
 

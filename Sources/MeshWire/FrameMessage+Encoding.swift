@@ -74,6 +74,9 @@ extension RoundStart: WireValue {
         proto.participantsDiffer = !participants.isWhole
         proto.participants = participants.added.map(\.proto)
         proto.removed = participants.removed.map(\.proto)
+        proto.unnamedCount = UInt32(clamping: unnamedCount)
+        proto.acquaintances = acquaintances.map(\.proto)
+        proto.includesReceiver = includesReceiver
         proto.ledgerHash = ledger.hash
         proto.ledgerDiffers = !ledger.isWhole
         proto.ledger = ledger.added.proto
@@ -90,6 +93,9 @@ extension RoundStart: WireValue {
             ledger: LedgerUpdate(
                 hash: proto.ledgerHash, isWhole: !proto.ledgerDiffers,
                 added: try IntervalSet(proto.ledger)))
+        unnamedCount = Int(proto.unnamedCount)
+        acquaintances = try ParticipantID.list(proto.acquaintances, "acquaintances")
+        includesReceiver = proto.includesReceiver
     }
 }
 

@@ -208,180 +208,183 @@ nonisolated struct ProtoStripe: Sendable {
   init() {}
 }
 
-nonisolated struct ProtoEnvelope: Sendable {
+nonisolated struct ProtoEnvelope: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   var frame: ProtoFrame {
-    get {_frame ?? ProtoFrame()}
-    set {_frame = newValue}
+    get {_storage._frame ?? ProtoFrame()}
+    set {_uniqueStorage()._frame = newValue}
   }
   /// Returns true if `frame` has been explicitly set.
-  var hasFrame: Bool {self._frame != nil}
+  var hasFrame: Bool {_storage._frame != nil}
   /// Clears the value of `frame`. Subsequent reads from it will return its default value.
-  mutating func clearFrame() {self._frame = nil}
+  mutating func clearFrame() {_uniqueStorage()._frame = nil}
 
-  var content: ProtoEnvelope.OneOf_Content? = nil
+  var content: OneOf_Content? {
+    get {return _storage._content}
+    set {_uniqueStorage()._content = newValue}
+  }
 
   var jobOffer: ProtoJob {
     get {
-      if case .jobOffer(let v)? = content {return v}
+      if case .jobOffer(let v)? = _storage._content {return v}
       return ProtoJob()
     }
-    set {content = .jobOffer(newValue)}
+    set {_uniqueStorage()._content = .jobOffer(newValue)}
   }
 
   var jobRequest: ProtoEmpty {
     get {
-      if case .jobRequest(let v)? = content {return v}
+      if case .jobRequest(let v)? = _storage._content {return v}
       return ProtoEmpty()
     }
-    set {content = .jobRequest(newValue)}
+    set {_uniqueStorage()._content = .jobRequest(newValue)}
   }
 
   var jobUnknown: ProtoEmpty {
     get {
-      if case .jobUnknown(let v)? = content {return v}
+      if case .jobUnknown(let v)? = _storage._content {return v}
       return ProtoEmpty()
     }
-    set {content = .jobUnknown(newValue)}
+    set {_uniqueStorage()._content = .jobUnknown(newValue)}
   }
 
   var frameEnded: ProtoFrameEnd {
     get {
-      if case .frameEnded(let v)? = content {return v}
+      if case .frameEnded(let v)? = _storage._content {return v}
       return .unspecified
     }
-    set {content = .frameEnded(newValue)}
+    set {_uniqueStorage()._content = .frameEnded(newValue)}
   }
 
   var admissionRequest: ProtoAdmission {
     get {
-      if case .admissionRequest(let v)? = content {return v}
+      if case .admissionRequest(let v)? = _storage._content {return v}
       return ProtoAdmission()
     }
-    set {content = .admissionRequest(newValue)}
+    set {_uniqueStorage()._content = .admissionRequest(newValue)}
   }
 
   var start: ProtoStart {
     get {
-      if case .start(let v)? = content {return v}
+      if case .start(let v)? = _storage._content {return v}
       return ProtoStart()
     }
-    set {content = .start(newValue)}
+    set {_uniqueStorage()._content = .start(newValue)}
   }
 
   var startUnknown: ProtoRound {
     get {
-      if case .startUnknown(let v)? = content {return v}
+      if case .startUnknown(let v)? = _storage._content {return v}
       return ProtoRound()
     }
-    set {content = .startUnknown(newValue)}
+    set {_uniqueStorage()._content = .startUnknown(newValue)}
   }
 
   var firstPassDone: ProtoTerm {
     get {
-      if case .firstPassDone(let v)? = content {return v}
+      if case .firstPassDone(let v)? = _storage._content {return v}
       return ProtoTerm()
     }
-    set {content = .firstPassDone(newValue)}
+    set {_uniqueStorage()._content = .firstPassDone(newValue)}
   }
 
   var report: ProtoReport {
     get {
-      if case .report(let v)? = content {return v}
+      if case .report(let v)? = _storage._content {return v}
       return ProtoReport()
     }
-    set {content = .report(newValue)}
+    set {_uniqueStorage()._content = .report(newValue)}
   }
 
   var plan: ProtoPlan {
     get {
-      if case .plan(let v)? = content {return v}
+      if case .plan(let v)? = _storage._content {return v}
       return ProtoPlan()
     }
-    set {content = .plan(newValue)}
+    set {_uniqueStorage()._content = .plan(newValue)}
   }
 
   var contributionFailed: ProtoFailure {
     get {
-      if case .contributionFailed(let v)? = content {return v}
+      if case .contributionFailed(let v)? = _storage._content {return v}
       return ProtoFailure()
     }
-    set {content = .contributionFailed(newValue)}
+    set {_uniqueStorage()._content = .contributionFailed(newValue)}
   }
 
   var exhausted: ProtoExhausted {
     get {
-      if case .exhausted(let v)? = content {return v}
+      if case .exhausted(let v)? = _storage._content {return v}
       return ProtoExhausted()
     }
-    set {content = .exhausted(newValue)}
+    set {_uniqueStorage()._content = .exhausted(newValue)}
   }
 
   var stealRequest: ProtoStealRequest {
     get {
-      if case .stealRequest(let v)? = content {return v}
+      if case .stealRequest(let v)? = _storage._content {return v}
       return ProtoStealRequest()
     }
-    set {content = .stealRequest(newValue)}
+    set {_uniqueStorage()._content = .stealRequest(newValue)}
   }
 
   var stealGrant: ProtoStealGrant {
     get {
-      if case .stealGrant(let v)? = content {return v}
+      if case .stealGrant(let v)? = _storage._content {return v}
       return ProtoStealGrant()
     }
-    set {content = .stealGrant(newValue)}
+    set {_uniqueStorage()._content = .stealGrant(newValue)}
   }
 
   var stealRefusal: ProtoStealRefusal {
     get {
-      if case .stealRefusal(let v)? = content {return v}
+      if case .stealRefusal(let v)? = _storage._content {return v}
       return ProtoStealRefusal()
     }
-    set {content = .stealRefusal(newValue)}
+    set {_uniqueStorage()._content = .stealRefusal(newValue)}
   }
 
   var grantAccepted: ProtoGrant {
     get {
-      if case .grantAccepted(let v)? = content {return v}
+      if case .grantAccepted(let v)? = _storage._content {return v}
       return ProtoGrant()
     }
-    set {content = .grantAccepted(newValue)}
+    set {_uniqueStorage()._content = .grantAccepted(newValue)}
   }
 
   var grantRefused: ProtoGrant {
     get {
-      if case .grantRefused(let v)? = content {return v}
+      if case .grantRefused(let v)? = _storage._content {return v}
       return ProtoGrant()
     }
-    set {content = .grantRefused(newValue)}
+    set {_uniqueStorage()._content = .grantRefused(newValue)}
   }
 
   var lateUnitRequest: ProtoTerm {
     get {
-      if case .lateUnitRequest(let v)? = content {return v}
+      if case .lateUnitRequest(let v)? = _storage._content {return v}
       return ProtoTerm()
     }
-    set {content = .lateUnitRequest(newValue)}
+    set {_uniqueStorage()._content = .lateUnitRequest(newValue)}
   }
 
   var lateUnits: ProtoLateUnits {
     get {
-      if case .lateUnits(let v)? = content {return v}
+      if case .lateUnits(let v)? = _storage._content {return v}
       return ProtoLateUnits()
     }
-    set {content = .lateUnits(newValue)}
+    set {_uniqueStorage()._content = .lateUnits(newValue)}
   }
 
   var contested: ProtoLateUnits {
     get {
-      if case .contested(let v)? = content {return v}
+      if case .contested(let v)? = _storage._content {return v}
       return ProtoLateUnits()
     }
-    set {content = .contested(newValue)}
+    set {_uniqueStorage()._content = .contested(newValue)}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -412,7 +415,7 @@ nonisolated struct ProtoEnvelope: Sendable {
 
   init() {}
 
-  fileprivate var _frame: ProtoFrame? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct ProtoEmpty: Sendable {
@@ -491,6 +494,13 @@ nonisolated struct ProtoStart: Sendable {
   var participants: [ProtoParticipant] = []
 
   var removed: [ProtoParticipant] = []
+
+  /// Those beyond the list of a large frame, and some of them.
+  var unnamedCount: UInt32 = 0
+
+  var acquaintances: [ProtoParticipant] = []
+
+  var includesReceiver: Bool = false
 
   /// The ledger likewise.
   var ledgerHash: UInt64 = 0
@@ -1257,370 +1267,408 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
   static let protoMessageName: String = _protobuf_package + ".Envelope"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0\u{3}start_unknown\0\u{3}first_pass_done\0")
 
+  fileprivate class _StorageClass {
+    var _frame: ProtoFrame? = nil
+    var _content: ProtoEnvelope.OneOf_Content?
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _frame = source._frame
+      _content = source._content
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._frame) }()
-      case 2: try {
-        var v: ProtoJob?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .jobOffer(let m) = current {v = m}
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._frame) }()
+        case 2: try {
+          var v: ProtoJob?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .jobOffer(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .jobOffer(v)
+          }
+        }()
+        case 3: try {
+          var v: ProtoEmpty?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .jobRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .jobRequest(v)
+          }
+        }()
+        case 4: try {
+          var v: ProtoEmpty?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .jobUnknown(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .jobUnknown(v)
+          }
+        }()
+        case 5: try {
+          var v: ProtoFrameEnd?
+          try decoder.decodeSingularEnumField(value: &v)
+          if let v = v {
+            if _storage._content != nil {try decoder.handleConflictingOneOf()}
+            _storage._content = .frameEnded(v)
+          }
+        }()
+        case 10: try {
+          var v: ProtoAdmission?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .admissionRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .admissionRequest(v)
+          }
+        }()
+        case 11: try {
+          var v: ProtoStart?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .start(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .start(v)
+          }
+        }()
+        case 12: try {
+          var v: ProtoReport?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .report(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .report(v)
+          }
+        }()
+        case 13: try {
+          var v: ProtoPlan?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .plan(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .plan(v)
+          }
+        }()
+        case 14: try {
+          var v: ProtoFailure?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .contributionFailed(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .contributionFailed(v)
+          }
+        }()
+        case 15: try {
+          var v: ProtoExhausted?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .exhausted(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .exhausted(v)
+          }
+        }()
+        case 16: try {
+          var v: ProtoStealRequest?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .stealRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .stealRequest(v)
+          }
+        }()
+        case 17: try {
+          var v: ProtoStealGrant?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .stealGrant(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .stealGrant(v)
+          }
+        }()
+        case 18: try {
+          var v: ProtoStealRefusal?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .stealRefusal(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .stealRefusal(v)
+          }
+        }()
+        case 19: try {
+          var v: ProtoGrant?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .grantAccepted(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .grantAccepted(v)
+          }
+        }()
+        case 20: try {
+          var v: ProtoGrant?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .grantRefused(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .grantRefused(v)
+          }
+        }()
+        case 21: try {
+          var v: ProtoTerm?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .lateUnitRequest(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .lateUnitRequest(v)
+          }
+        }()
+        case 22: try {
+          var v: ProtoLateUnits?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .lateUnits(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .lateUnits(v)
+          }
+        }()
+        case 23: try {
+          var v: ProtoLateUnits?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .contested(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .contested(v)
+          }
+        }()
+        case 24: try {
+          var v: ProtoRound?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .startUnknown(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .startUnknown(v)
+          }
+        }()
+        case 25: try {
+          var v: ProtoTerm?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .firstPassDone(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .firstPassDone(v)
+          }
+        }()
+        default: break
         }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .jobOffer(v)
-        }
-      }()
-      case 3: try {
-        var v: ProtoEmpty?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .jobRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .jobRequest(v)
-        }
-      }()
-      case 4: try {
-        var v: ProtoEmpty?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .jobUnknown(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .jobUnknown(v)
-        }
-      }()
-      case 5: try {
-        var v: ProtoFrameEnd?
-        try decoder.decodeSingularEnumField(value: &v)
-        if let v = v {
-          if self.content != nil {try decoder.handleConflictingOneOf()}
-          self.content = .frameEnded(v)
-        }
-      }()
-      case 10: try {
-        var v: ProtoAdmission?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .admissionRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .admissionRequest(v)
-        }
-      }()
-      case 11: try {
-        var v: ProtoStart?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .start(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .start(v)
-        }
-      }()
-      case 12: try {
-        var v: ProtoReport?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .report(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .report(v)
-        }
-      }()
-      case 13: try {
-        var v: ProtoPlan?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .plan(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .plan(v)
-        }
-      }()
-      case 14: try {
-        var v: ProtoFailure?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .contributionFailed(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .contributionFailed(v)
-        }
-      }()
-      case 15: try {
-        var v: ProtoExhausted?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .exhausted(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .exhausted(v)
-        }
-      }()
-      case 16: try {
-        var v: ProtoStealRequest?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .stealRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .stealRequest(v)
-        }
-      }()
-      case 17: try {
-        var v: ProtoStealGrant?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .stealGrant(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .stealGrant(v)
-        }
-      }()
-      case 18: try {
-        var v: ProtoStealRefusal?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .stealRefusal(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .stealRefusal(v)
-        }
-      }()
-      case 19: try {
-        var v: ProtoGrant?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .grantAccepted(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .grantAccepted(v)
-        }
-      }()
-      case 20: try {
-        var v: ProtoGrant?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .grantRefused(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .grantRefused(v)
-        }
-      }()
-      case 21: try {
-        var v: ProtoTerm?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .lateUnitRequest(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .lateUnitRequest(v)
-        }
-      }()
-      case 22: try {
-        var v: ProtoLateUnits?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .lateUnits(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .lateUnits(v)
-        }
-      }()
-      case 23: try {
-        var v: ProtoLateUnits?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .contested(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .contested(v)
-        }
-      }()
-      case 24: try {
-        var v: ProtoRound?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .startUnknown(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .startUnknown(v)
-        }
-      }()
-      case 25: try {
-        var v: ProtoTerm?
-        var hadOneofValue = false
-        if let current = self.content {
-          hadOneofValue = true
-          if case .firstPassDone(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .firstPassDone(v)
-        }
-      }()
-      default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._frame {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    switch self.content {
-    case .jobOffer?: try {
-      guard case .jobOffer(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
-    case .jobRequest?: try {
-      guard case .jobRequest(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    }()
-    case .jobUnknown?: try {
-      guard case .jobUnknown(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .frameEnded?: try {
-      guard case .frameEnded(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularEnumField(value: v, fieldNumber: 5)
-    }()
-    case .admissionRequest?: try {
-      guard case .admissionRequest(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    }()
-    case .start?: try {
-      guard case .start(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    }()
-    case .report?: try {
-      guard case .report(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    }()
-    case .plan?: try {
-      guard case .plan(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
-    }()
-    case .contributionFailed?: try {
-      guard case .contributionFailed(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
-    }()
-    case .exhausted?: try {
-      guard case .exhausted(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
-    }()
-    case .stealRequest?: try {
-      guard case .stealRequest(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
-    }()
-    case .stealGrant?: try {
-      guard case .stealGrant(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
-    }()
-    case .stealRefusal?: try {
-      guard case .stealRefusal(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
-    }()
-    case .grantAccepted?: try {
-      guard case .grantAccepted(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
-    }()
-    case .grantRefused?: try {
-      guard case .grantRefused(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
-    }()
-    case .lateUnitRequest?: try {
-      guard case .lateUnitRequest(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
-    }()
-    case .lateUnits?: try {
-      guard case .lateUnits(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
-    }()
-    case .contested?: try {
-      guard case .contested(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
-    }()
-    case .startUnknown?: try {
-      guard case .startUnknown(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
-    }()
-    case .firstPassDone?: try {
-      guard case .firstPassDone(let v)? = self.content else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
-    }()
-    case nil: break
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._frame {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      switch _storage._content {
+      case .jobOffer?: try {
+        guard case .jobOffer(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      }()
+      case .jobRequest?: try {
+        guard case .jobRequest(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      }()
+      case .jobUnknown?: try {
+        guard case .jobUnknown(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .frameEnded?: try {
+        guard case .frameEnded(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularEnumField(value: v, fieldNumber: 5)
+      }()
+      case .admissionRequest?: try {
+        guard case .admissionRequest(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      }()
+      case .start?: try {
+        guard case .start(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      }()
+      case .report?: try {
+        guard case .report(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      }()
+      case .plan?: try {
+        guard case .plan(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      }()
+      case .contributionFailed?: try {
+        guard case .contributionFailed(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      }()
+      case .exhausted?: try {
+        guard case .exhausted(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+      }()
+      case .stealRequest?: try {
+        guard case .stealRequest(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      }()
+      case .stealGrant?: try {
+        guard case .stealGrant(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+      }()
+      case .stealRefusal?: try {
+        guard case .stealRefusal(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      }()
+      case .grantAccepted?: try {
+        guard case .grantAccepted(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+      }()
+      case .grantRefused?: try {
+        guard case .grantRefused(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+      }()
+      case .lateUnitRequest?: try {
+        guard case .lateUnitRequest(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+      }()
+      case .lateUnits?: try {
+        guard case .lateUnits(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+      }()
+      case .contested?: try {
+        guard case .contested(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
+      }()
+      case .startUnknown?: try {
+        guard case .startUnknown(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      }()
+      case .firstPassDone?: try {
+        guard case .firstPassDone(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+      }()
+      case nil: break
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: ProtoEnvelope, rhs: ProtoEnvelope) -> Bool {
-    if lhs._frame != rhs._frame {return false}
-    if lhs.content != rhs.content {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._frame != rhs_storage._frame {return false}
+        if _storage._content != rhs_storage._content {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1736,7 +1784,7 @@ nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Start"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0\u{3}unnamed_count\0\u{1}acquaintances\0\u{3}includes_receiver\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1752,6 +1800,9 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.removed) }()
       case 7: try { try decoder.decodeSingularFixed64Field(value: &self.ledgerHash) }()
       case 8: try { try decoder.decodeSingularBoolField(value: &self.ledgerDiffers) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.unnamedCount) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.acquaintances) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.includesReceiver) }()
       default: break
       }
     }
@@ -1786,6 +1837,15 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.ledgerDiffers != false {
       try visitor.visitSingularBoolField(value: self.ledgerDiffers, fieldNumber: 8)
     }
+    if self.unnamedCount != 0 {
+      try visitor.visitSingularUInt32Field(value: self.unnamedCount, fieldNumber: 9)
+    }
+    if !self.acquaintances.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.acquaintances, fieldNumber: 10)
+    }
+    if self.includesReceiver != false {
+      try visitor.visitSingularBoolField(value: self.includesReceiver, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1795,6 +1855,9 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.participantsDiffer != rhs.participantsDiffer {return false}
     if lhs.participants != rhs.participants {return false}
     if lhs.removed != rhs.removed {return false}
+    if lhs.unnamedCount != rhs.unnamedCount {return false}
+    if lhs.acquaintances != rhs.acquaintances {return false}
+    if lhs.includesReceiver != rhs.includesReceiver {return false}
     if lhs.ledgerHash != rhs.ledgerHash {return false}
     if lhs.ledgerDiffers != rhs.ledgerDiffers {return false}
     if lhs._ledger != rhs._ledger {return false}

@@ -40,7 +40,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var heartbeatInterval: Duration = .seconds(1)
     /// Keeps the root's control traffic constant: a start of n participants goes to n of them.
     public var heartbeatPerParticipant: Duration = .milliseconds(4)
-    /// The time between starts while some unit is held by nobody: loss takes four of them.
+    /// The time between starts while some unit is held by nobody: loss takes four of them. Longer
+    /// in large frames: `max(this, participants × roundIntervalPerParticipant)`.
     public var censusInterval: Duration = .milliseconds(50)
     /// How long a round waits for the reports of participants that answered the last one:
     /// an ordinary hiccup of a busy workstation.
@@ -78,6 +79,25 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// know; gossip tells the others.
     public var farewellsMax = 5
 
+    // MARK: Large frames
+
+    /// A start names all participants up to this number: 14 KB. Of more it names the first
+    /// successors, and to each receiver some others to steal from, so that the root's traffic grows
+    /// with the participants and not with their square.
+    public var listedMax = 1_024
+    /// How many a start names then. One of them lives but in the strangest of cases.
+    public var successorsListed = 32
+    /// How many others a newcomer hears of…
+    public var acquaintancesSent = 64
+    /// … and of how many with each start after that.
+    public var acquaintancesSentLater = 8
+    /// How many of them a participant remembers. A random graph of this degree is connected, and
+    /// work spreads through it as if all knew all.
+    public var acquaintancesMax = 256
+    /// A root that knows few of the participants counts no losses for so long: gossip tells the
+    /// others of its term, and they ask for admission with what they hold.
+    public var partialListPatience: Duration = .seconds(5)
+
     // MARK: Succession
 
     /// The silence after which the first successor takes over:
@@ -108,6 +128,9 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// The wait after being refused everywhere: doubles from the first to the second, jittered.
     public var stealBackoffMin: Duration = .milliseconds(10)
     public var stealBackoffMax: Duration = .milliseconds(100)
+    /// … or to `participants × this`, if that is longer: those without work together ask the others
+    /// as often, however many they are.
+    public var stealBackoffPerParticipant: Duration = .microseconds(100)
     /// How long a victim remembers a refused thief, to push work to it.
     public var waitingTime: Duration = .milliseconds(400)
     /// A grant not answered is repeated at this interval…

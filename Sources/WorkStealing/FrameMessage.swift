@@ -53,8 +53,15 @@ public struct AdmissionRequest: Hashable, Sendable {
 /// Opens a round: who takes part, and what is committed.
 public struct RoundStart: Hashable, Sendable {
     public var round: RoundID
-    /// In the order of succession after the root; the root itself comes first.
+    /// In the order of succession after the root; the root itself comes first. All of them, or of a
+    /// large frame the first.
     public var participants: ParticipantsUpdate
+    /// How many take part beyond those that the list names.
+    public var unnamedCount = 0
+    /// If there are any, some of all participants, chosen by chance for this receiver.
+    public var acquaintances: [ParticipantID] = []
+    /// Whether the receiver takes part even if it is not named.
+    public var includesReceiver = false
     /// The coverage of the root's film.
     public var ledger: LedgerUpdate
     public init(round: RoundID, participants: ParticipantsUpdate, ledger: LedgerUpdate) {

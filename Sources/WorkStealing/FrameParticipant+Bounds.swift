@@ -8,6 +8,7 @@ extension FrameParticipant {
         var result = [
             Occupancy("dead", dead.count, max: configuration.participantsMax),
             Occupancy("participants", participants.count, max: configuration.participantsMax),
+            Occupancy("acquaintances", acquaintances.count, max: configuration.acquaintancesMax),
             Occupancy("seals", partials.seals.count, max: configuration.sealsMax),
             Occupancy("lent", grants.lent.count, max: configuration.lentMax),
             Occupancy("answered", grants.answeredCount, max: configuration.answeredGrantsMax),

@@ -174,7 +174,12 @@ extension FrameParticipant {
         if root.members.count > 1 || root.loss.hasSuspects {
             next = min(next, root.startedAt + heartbeat)
         }
-        if root.loss.hasSuspects { next = min(next, root.startedAt + configuration.censusInterval) }
+        if root.loss.hasSuspects {
+            let interval = max(
+                configuration.censusInterval,
+                configuration.roundIntervalPerParticipant * root.members.count)
+            next = min(next, root.startedAt + interval)
+        }
         if root.members.last?.id != participants.last {
             // There are newcomers.
             next = min(next, now + configuration.admissionDelay)

@@ -15,7 +15,7 @@ extension FrameParticipant {
     ) -> IntervalSet {
         defer { settle(at: now) }
         let lent = units.intersection(deque.units)
-        guard isListed, participant != identity, participants.contains(participant),
+        guard isListed, participant != identity, isParticipant(participant),
             !grants.isFull, !lent.isEmpty
         else { return IntervalSet() }
         deque.remove(lent)

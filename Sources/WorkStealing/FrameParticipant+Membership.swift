@@ -66,12 +66,14 @@ extension FrameParticipant {
     var admissionAt: Instant? {
         guard root == nil, term.root != identity, !isDone else { return nil }
         if standing != .listed { return askAdmissionAt }
+        // A successor in a large frame does not know all who take part.
+        if unnamedCount > 0, round == nil { return askAdmissionAt }
         let heartbeat = heartbeat
         return max(askAdmissionAt, heardAt + heartbeat + heartbeat)
     }
 
     var heartbeat: Duration {
-        RoundSchedule.heartbeat(participants: participants.count, configuration: configuration)
+        RoundSchedule.heartbeat(participants: participantCount, configuration: configuration)
     }
 
     mutating func askForAdmission(at now: Instant) {
@@ -163,12 +165,12 @@ extension FrameParticipant {
         case .listed:
             let dead = lacks(.onlyOneSuccessor) ? [] : dead
             let rank = Succession.rank(
-                of: identity, participants: participants, root: term.root,
-                isDead: { dead.contains($0) })
+                of: identity, participants: participants, unnamedCount: unnamedCount,
+                root: term.root, isDead: { dead.contains($0) })
             if lacks(.onlyOneSuccessor), rank != 0 { return nil }
             let patience = Succession.patience(
-                rank: rank ?? participants.count, participants: participants.count,
-                rootIsDead: rootIsDead, configuration: configuration)
+                rank: rank, participants: participantCount, rootIsDead: rootIsDead,
+                configuration: configuration)
             return heardAt + patience
         case .joining, .exiled:
             // A root that dies before it has listed anybody leaves only newcomers. Spread by
@@ -194,10 +196,13 @@ extension FrameParticipant {
         // The list came from outside: nobody is on the new one twice.
         var passedOver = dead.union([identity, former])
         var members = [identity]
-        members += participants.filter { passedOver.insert($0).inserted }
+        members += (participants + acquaintances).filter { passedOver.insert($0).inserted }
         if former != identity, !dead.contains(former) { members.append(former) }
+        let knowsAll = unnamedCount == 0
         participants = members
+        (unnamedCount, acquaintances) = (0, [])
         root = RootState(members: members, at: now)
+        if !knowsAll { root?.countsLossesAt = now + configuration.partialListPatience }
         if lacks(.ledgerTakenForFilm) { filmCoverage.formUnion(ledger) }
         ledgerBook = CommitLedger(unitCount: workSpace.count)
         ledgerBook.replace(with: filmCoverage)

@@ -98,10 +98,7 @@ extension FrameParticipant {
             self.round == nil ? self.newcomers(root) : []
         self.round = round
         participants = root.members.map(\.id)
-        for position in root.members.indices {
-            root[position].hasReported = false
-            root[position].exhausted = nil
-        }
+        root.awaitReports()
         root.startedAt = now
         root.startRepeated = false
         root.wantsData = root.nextDataAt <= now && !isComplete
@@ -134,22 +131,36 @@ extension FrameParticipant {
     /// receiver's last report, or all of it.
     mutating func sendStart(to receivers: [ParticipantID], isWhole: Bool = false) {
         guard let round, root != nil else { return }
-        let list = root?.members.map(\.id) ?? []
+        let named = root?.namedMembers(configuration) ?? []
+        let unnamed = (root?.members.count ?? 0) - named.count
         let committed = ledger
-        root?.history.note(participants: list, ledger: committed)
+        root?.history.note(participants: named, ledger: committed)
         for receiver in receivers {
+            let position = root?.position(of: receiver)
             var report: RoundReport?
-            if !isWhole, let position = root?.position(of: receiver) {
-                report = root?[position].report
-            }
+            if !isWhole, let position { report = root?[position].report }
             guard
                 let participants = root?.history.participants(
                     knowing: report?.participantsHash ?? 0),
                 let ledger = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
             else { return }
-            let start = RoundStart(round: round, participants: participants, ledger: ledger)
+            var start = RoundStart(round: round, participants: participants, ledger: ledger)
+            if unnamed > 0 {
+                start.unnamedCount = unnamed
+                start.includesReceiver = position != nil
+                start.acquaintances = acquaintances(
+                    isWhole ? configuration.acquaintancesSent : configuration.acquaintancesSentLater
+                )
+            }
             send(.start(start), to: receiver)
         }
+    }
+
+    /// Some of all members, by chance: about so many.
+    private mutating func acquaintances(_ count: Int) -> [ParticipantID] {
+        guard let root else { return [] }
+        let picks = Set((0..<count).map { _ in random.below(root.members.count) })
+        return picks.sorted().map { root.members[$0].id }
     }
 
     mutating func receiveUnknown(_ round: RoundID, from sender: ParticipantID, at now: Instant) {
@@ -172,11 +183,8 @@ extension FrameParticipant {
         guard isPlausible(report) else { return ignore() }
         root?[position].silentSince = nil
         guard report.round == round else { return }
-        root?[position].missedRounds = 0
-        root?[position].hasReported = true
-        root?[position].report = report
+        root?.noteReport(report, at: position)
         root?.lateBook = nil
-        root?[position].samplesPerSecond = report.samplesPerSecond
         noteFirstPass(report.claims, of: sender, speed: report.samplesPerSecond, at: now)
         root?[position].aging.observe(report.claims, age: configuration.lateAge, at: now)
         let uncommitted = report.seals.reduce(0) { $0 + $1.coverage.subtracting(ledger).count }
@@ -237,7 +245,7 @@ extension FrameParticipant {
     /// dismissed.
     private mutating func countLosses(at now: Instant) {
         guard let root, !isComplete, root.others.allSatisfy({ $0.report != nil }),
-            !lacks(.lossesNotCounted)
+            root.countsLossesAt <= now, !lacks(.lossesNotCounted)
         else { return }
         var ranges = ledger.ranges + partials.coverage.ranges + claims.ranges
         for member in root.others {

@@ -55,13 +55,16 @@ extension FrameParticipant {
             if isListed { heardAt = now }
             return send(.startUnknown(start.round), to: sender)
         }
-        guard list.first == sender, list.count <= configuration.participantsMax, isValid(ledger)
+        guard list.first == sender,
+            list.count <= configuration.participantsMax - start.unnamedCount, isValid(ledger)
         else { return ignore() }
         let isNew = round != start.round
         round = start.round
         participants = list
+        unnamedCount = start.unnamedCount
+        meet(start.acquaintances)
         if isNew { endContribution(before: start.round) }
-        guard participants.contains(identity) else {
+        guard start.includesReceiver || participants.contains(identity) else {
             exile(at: now)
             return applyLedger(ledger, at: stamp, now: now)
         }
@@ -83,10 +86,22 @@ extension FrameParticipant {
     /// Whether a start could be one: what it says as a whole is what its hashes say.
     private func isValid(_ start: RoundStart) -> Bool {
         let list = start.participants
-        return list.added.count <= configuration.participantsMax
+        return (0...configuration.participantsMax).contains(start.unnamedCount)
+            && start.acquaintances.count <= configuration.participantsMax
+            && list.added.count <= configuration.participantsMax
             && list.removed.count <= configuration.participantsMax && isValid(start.ledger.added)
             && (!list.isWhole || list.applied(to: []) != nil)
             && (!start.ledger.isWhole || start.ledger.applied(to: IntervalSet()) != nil)
+    }
+
+    /// Remembers participants of a large frame; the newest last.
+    private mutating func meet(_ others: [ParticipantID]) {
+        guard unnamedCount > 0 else { return acquaintances = [] }
+        let others = others.suffix(configuration.acquaintancesMax).filter { $0 != identity }
+        acquaintances.removeAll { others.contains($0) }
+        acquaintances += others
+        let surplus = acquaintances.count - configuration.acquaintancesMax
+        if surplus > 0 { acquaintances.removeFirst(surplus) }
     }
 
     private func stamp(_ round: RoundID) -> CommitLedger.Stamp {

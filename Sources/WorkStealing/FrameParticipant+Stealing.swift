@@ -8,7 +8,7 @@ extension FrameParticipant {
 
     /// Whether this node is about to run dry and may ask.
     var wantsToSteal: Bool {
-        guard isListed, speed > 0, participants.count > 1, !isLedgerComplete, !isComplete else {
+        guard isListed, speed > 0, participantCount > 1, !isLedgerComplete, !isComplete else {
             return false
         }
         return Double(deque.samples) < speed * configuration.stealAhead.seconds
@@ -20,11 +20,15 @@ extension FrameParticipant {
         let dead = dead
         guard
             let victim = thief.victims.next(
-                among: participants, isDead: { dead.contains($0) }, random: &random)
+                among: unnamedCount == 0 || acquaintances.isEmpty ? participants : acquaintances,
+                isDead: { dead.contains($0) }, random: &random)
         else {
             thief.victims.restart()
             thief.nextAt = now + thief.backoff + random.duration(below: thief.backoff)
-            thief.backoff = min(thief.backoff + thief.backoff, configuration.stealBackoffMax)
+            let longest = max(
+                configuration.stealBackoffMax,
+                configuration.stealBackoffPerParticipant * participantCount)
+            thief.backoff = min(thief.backoff + thief.backoff, longest)
             if thief.isStarving, !hasWork { askForLateUnits(at: now) }
             return
         }
@@ -68,7 +72,8 @@ extension FrameParticipant {
         else { return }
         thief.request = nil
         statistics.stealsRefused += 1
-        thief.victims.learn(sender, samples: 0)
+        // What was heard of it is over. It is not known to be empty from now on either: work moves.
+        thief.victims.forget(sender)
     }
 
     // MARK: Victim
@@ -100,9 +105,10 @@ extension FrameParticipant {
     }
 
     /// Whether somebody else takes part, as far as this node knows, and its results arrive.
-    private func isParticipant(_ other: ParticipantID) -> Bool {
+    /// Whom the list of a large frame does not name is believed: its request names the term.
+    func isParticipant(_ other: ParticipantID) -> Bool {
         if let root, let position = root.position(of: other) { return !isMute(root[position]) }
-        return participants.contains(other)
+        return unnamedCount > 0 || participants.contains(other)
     }
 
     /// The root gives newcomers their parts of what it holds before they ask, in proportion to all

@@ -26,8 +26,13 @@ public struct FrameParticipant: Sendable {
     public internal(set) var term: Term
     /// The round of the last start.
     public internal(set) var round: RoundID?
-    /// The participants of the last start, the root first, in the order of succession.
+    /// The participants that the last start named, the root first, in the order of succession: all,
+    /// or of a large frame the first. A root has all.
     public internal(set) var participants: [ParticipantID]
+    /// How many more there are.
+    var unnamedCount = 0
+    /// Of a large frame, some of all participants, the last heard of.
+    var acquaintances: [ParticipantID] = []
     /// The coverage of this node's film.
     public internal(set) var filmCoverage = IntervalSet()
     public internal(set) var statistics = FrameStatistics()
@@ -136,6 +141,8 @@ public struct FrameParticipant: Sendable {
     public var isRoot: Bool { root != nil }
     /// Whom a root counts on: its participants, and newcomers since its last start.
     package var members: [ParticipantID] { root?.members.map(\.id) ?? participants }
+    /// How many take part, this node included.
+    public var participantCount: Int { participants.count + unnamedCount }
     /// The committed coverage, as far as this node knows.
     public var ledger: IntervalSet { ledgerBook.coverage }
     /// Whether the film of this node covers the frame.
@@ -211,7 +218,8 @@ public struct FrameParticipant: Sendable {
         precondition(deque.units.upperBound <= workSpace.count)
         precondition(partials.seals.count <= configuration.sealsMax)
         precondition(waiting.count <= configuration.waitingMax)
-        precondition(participants.count <= configuration.participantsMax)
+        precondition(participantCount <= configuration.participantsMax)
+        precondition(acquaintances.count <= configuration.acquaintancesMax)
         precondition(isRoot == (term.root == identity))
         if isRoot { precondition(ledger == filmCoverage && isListed) }
         if !isListed { precondition(deque.isEmpty && grants.lent.isEmpty) }

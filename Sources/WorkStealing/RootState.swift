@@ -78,6 +78,10 @@ struct RootState: Sendable {
     /// The root itself comes first.
     private(set) var members: [Member]
     private var index: [ParticipantID: Int] = [:]
+    /// How many others have not answered the round in progress, and how many of these had answered
+    /// the one before.
+    private var awaited = 0
+    private var awaitedReliable = 0
     var number: UInt64 = 0
     var dataNumber: UInt64 = 1
     /// Whether the round in progress is to move pixels.
@@ -92,6 +96,8 @@ struct RootState: Sendable {
     var lastCost: Duration = .zero
     var abandonedInRow = 0
     var loss = LossWatch()
+    /// Not before: others may hold what is missing.
+    var countsLossesAt: Instant
     /// The plans of the data phase, to repeat them once.
     var plans: [(ParticipantID, RoundPlan)] = []
     var contributors: [ParticipantID] = []
@@ -115,6 +121,7 @@ struct RootState: Sendable {
         lastDataAt = now
         nextDataAt = now
         nextStartAt = now
+        countsLossesAt = now
         for (position, member) in members.enumerated() { index[member] = position }
     }
 
@@ -142,6 +149,8 @@ struct RootState: Sendable {
         member.samplesPerSecond = samplesPerSecond
         index[participant] = members.count
         members.append(member)
+        awaited += 1
+        awaitedReliable += 1
         return former
     }
 
@@ -153,15 +162,48 @@ struct RootState: Sendable {
         members.removeAll { set.contains($0.id) }
         index = [:]
         for (position, member) in members.enumerated() { index[member.id] = position }
+        countAwaited()
         return gone
+    }
+
+    /// Whom starts name: all, or of a large frame the first.
+    func namedMembers(_ configuration: FrameConfiguration) -> [ParticipantID] {
+        let count =
+            members.count <= configuration.listedMax
+            ? members.count : configuration.successorsListed + 1
+        return members.prefix(count).map(\.id)
     }
 
     /// The members but the root.
     var others: ArraySlice<Member> { members.dropFirst() }
-    var haveAllReported: Bool { others.allSatisfy(\.hasReported) }
+    var haveAllReported: Bool { awaited == 0 }
     /// Whether all who answered the last round have answered this one.
-    var haveAllReliableReported: Bool {
-        others.allSatisfy { $0.hasReported || $0.missedRounds > 0 }
+    var haveAllReliableReported: Bool { awaitedReliable == 0 }
+
+    /// A round begins: all others are to report.
+    mutating func awaitReports() {
+        for position in members.indices {
+            members[position].hasReported = false
+            members[position].exhausted = nil
+        }
+        countAwaited()
+    }
+
+    /// A member has answered the round in progress.
+    mutating func noteReport(_ report: RoundReport, at position: Int) {
+        if !members[position].hasReported, position > 0 {
+            awaited -= 1
+            if members[position].missedRounds == 0 { awaitedReliable -= 1 }
+        }
+        members[position].hasReported = true
+        members[position].missedRounds = 0
+        members[position].report = report
+        members[position].samplesPerSecond = report.samplesPerSecond
+    }
+
+    private mutating func countAwaited() {
+        awaited = others.count { !$0.hasReported }
+        awaitedReliable = others.count { !$0.hasReported && $0.missedRounds == 0 }
     }
 
     /// Bars a member from the next rounds of data: 1, 2, 4, … at most 16 of them.

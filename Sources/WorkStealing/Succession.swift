@@ -5,18 +5,19 @@ import MeshCore
 
 /// The patience of the successors.
 enum Succession {
-    /// How many living participants stand before `identity`; nil when it is not listed.
+    /// How many living participants stand before `identity`. Those whom the list does not name come
+    /// after it, spread by identity so that few come at once.
     /// - Parameter participants: in the order of succession, the root included.
     static func rank(
-        of identity: ParticipantID, participants: [ParticipantID], root: ParticipantID,
-        isDead: (ParticipantID) -> Bool
-    ) -> Int? {
+        of identity: ParticipantID, participants: [ParticipantID], unnamedCount: Int,
+        root: ParticipantID, isDead: (ParticipantID) -> Bool
+    ) -> Int {
         var rank = 0
         for participant in participants where participant != root {
             if participant == identity { return rank }
             if !isDead(participant) { rank += 1 }
         }
-        return nil
+        return rank + Int(identity.node.rawValue % UInt64(max(1, unnamedCount)))
     }
 
     /// How long a participant waits for a start before it takes over.

@@ -30,8 +30,12 @@ struct VictimChoice: Sendable {
 
     mutating func forget(_ participant: ParticipantID) { hints[participant] = nil }
 
-    /// The search was successful, or given up: the next begins afresh.
-    mutating func restart() { tried = [] }
+    /// The search is given up. The next begins afresh: what was heard has not helped, and gossip of
+    /// large meshes is slow to tell of work that has moved since.
+    mutating func restart() {
+        tried = []
+        hints = [:]
+    }
 
     /// The next to ask; nil when the search is over.
     mutating func next(

@@ -202,10 +202,10 @@ struct MeshBenchCommand: AsyncParsableCommand {
             scenario.idealSeconds = 60
             scenario.costs = .lognormal(sigma: 0.5)
             scenario.startsJoined = true
-            // About five hundred units for a node of middle speed.
-            let (width, height) = count > 1_000 ? (7_680, 4_320) : (3_840, 2_160)
+            // At least two hundred units for a node of middle speed.
+            let samples = count < 1_000 ? 256 : count == 1_000 ? 1_024 : 4_096
             scenario.frame = JobDescription(
-                width: width, height: height, samplesPerPixel: count < 1_000 ? 256 : 1_024)
+                width: 3_840, height: 2_160, samplesPerPixel: samples)
             return MeshBenchCase(
                 row: "\(count)", column: "60 s", policy: .stealing, originators: count,
                 scenario: scenario, adapt: office)

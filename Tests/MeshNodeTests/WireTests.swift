@@ -18,6 +18,14 @@ struct WireTests {
     static let units = IntervalSet([SampleRange(0, 3), SampleRange(10, 1 << 40)])
     static let grant = GrantID(victim: b, number: 77)
 
+    static var largeStart: RoundStart {
+        var start = RoundStart(round: round, participants: [b], ledger: units)
+        start.unnamedCount = 9_000
+        start.acquaintances = [a, b]
+        start.includesReceiver = true
+        return start
+    }
+
     static let frameMessages: [FrameMessage] = [
         .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: 1.5e6)),
         .start(RoundStart(round: round, participants: [a, b], ledger: units)),
@@ -26,6 +34,7 @@ struct WireTests {
                 round: round,
                 participants: ParticipantsUpdate(hash: 5, isWhole: false, removed: [a], added: [b]),
                 ledger: LedgerUpdate(hash: 6, isWhole: false, added: units))),
+        .start(largeStart),
         .startUnknown(round),
         .firstPassDone(term),
         .report(

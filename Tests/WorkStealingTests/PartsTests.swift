@@ -242,14 +242,16 @@ private func space() throws -> WorkSpace {
     @Test("Successors wait one after the other, and less when the root is known to be dead")
     func succession() {
         let all = (1...5).map { participant($0) }
-        func rank(_ number: UInt64, dead: [ParticipantID]) -> Int? {
+        func rank(_ number: UInt64, unnamed: Int = 0, dead: [ParticipantID]) -> Int {
             Succession.rank(
-                of: participant(number), participants: all, root: participant(1),
-                isDead: { dead.contains($0) })
+                of: participant(number), participants: all, unnamedCount: unnamed,
+                root: participant(1), isDead: { dead.contains($0) })
         }
         #expect(rank(2, dead: []) == 0 && rank(5, dead: []) == 3)
         #expect(rank(5, dead: [participant(2), participant(3)]) == 1)
-        #expect(rank(9, dead: []) == nil)
+        // Those of a large frame whom the list does not name come after it, one after the other.
+        #expect(rank(109, unnamed: 100, dead: []) == 4 + 9)
+        #expect(rank(109, unnamed: 100, dead: all) == 9)
         func patience(_ rank: Int, _ dead: Bool) -> Duration {
             Succession.patience(
                 rank: rank, participants: 5, rootIsDead: dead,

@@ -275,7 +275,7 @@ extension NodeRuntime {
                         Double($0.coverage.count) / Double(max(1, $0.workSpace.count))
                     } ?? 0,
                     isRoot: participant?.isRoot ?? false,
-                    participants: participant?.participants.count ?? 0)
+                    participants: participant?.participantCount ?? 0)
             }, garbageReceived: garbageReceived)
     }
 }
