@@ -112,6 +112,8 @@ struct SimulatedDevice: Sendable {
 /// The films of one frame at one node, as the driver keeps them.
 final class FilmKeeper {
     var film = SimulatedFilm()
+    /// The film when it was last found to be true.
+    var checkedFilm = SimulatedFilm()
     var open = SimulatedFilm()
     /// By number, sorted.
     var seals: [(number: SealNumber, film: SimulatedFilm)] = []

@@ -12,9 +12,15 @@ extension Simulation {
         for (number, job) in jobs.enumerated() {
             guard let frame = job.frame, let kept = process.drivers[frame] else { continue }
             compare(kept.film, ofJob: number, at: index)
-            for (film, name) in [(kept.film, "film"), (kept.open, "open partial")]
-            where job.tallies.value(of: film.coverage) != film.value {
-                violate(.untrueFilm, "the \(name) of \(frame) at node \(index)")
+            // A film that is the very same storage as before is not added up again.
+            if kept.film != kept.checkedFilm {
+                if job.tallies.value(of: kept.film.coverage) != kept.film.value {
+                    violate(.untrueFilm, "the film of \(frame) at node \(index)")
+                }
+                kept.checkedFilm = kept.film
+            }
+            if job.tallies.value(of: kept.open.coverage) != kept.open.value {
+                violate(.untrueFilm, "the open partial of \(frame) at node \(index)")
             }
             for (number, film) in kept.seals
             where job.tallies.value(of: film.coverage) != film.value {

@@ -336,8 +336,8 @@ extension Simulation {
         let films = sum.incoming.compactMap { flow -> SimulatedFilm? in
             if case .sum(_, _, _, _, let film)? = flow?.content { film } else { nil }
         }
-        let ledgers = Set(sum.incoming.map { $0?.ledger })
-        guard ledgers.count == 1, let ledger = ledgers.first ?? nil,
+        let ledgers = sum.incoming.map { $0?.ledger }
+        guard let ledger = ledgers.first ?? nil, ledgers.allSatisfy({ $0 == ledger }),
             let film = SimulatedFilm(stripes: films), let local = localTime(index)
         else { return }
         sumsArrived += 1

@@ -46,12 +46,18 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// How long a round waits for the reports of participants that answered the last one:
     /// an ordinary hiccup of a busy workstation.
     public var reportTimeout: Duration = .seconds(1)
+    /// And longer for each participant: ten kilobytes for each pass in that time at 1 Gbit/s.
+    public var reportTimeoutPerParticipant: Duration = .microseconds(100)
     /// How long it waits for those that missed the last one, once all others have answered.
     public var reportPatience: Duration = .milliseconds(20)
-    /// A participant that misses ``dismissalRounds`` rounds and this time is dismissed. Gossip's
-    /// verdict, which comes within 3 s, dismisses at once.
+    /// A participant that misses ``dismissalRounds`` rounds and this time, and some for each
+    /// participant, is dismissed. Gossip's verdict, which comes within 3 s, dismisses at once.
     public var dismissalTime: Duration = .seconds(3)
+    public var dismissalTimePerParticipant: Duration = .microseconds(500)
     public var dismissalRounds = 3
+    /// A ledger that has grown by more ranges than this is said as what is new since the last sum, to
+    /// those to whom that sum went: a kilobyte. They ask when they have not got it.
+    public var presumedRangesMin = 256
     /// Newcomers within this time share one start.
     public var admissionDelay: Duration = .milliseconds(50)
     /// How long a data phase may take in all, doubled with each round abandoned in a row; a stream

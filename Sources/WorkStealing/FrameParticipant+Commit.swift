@@ -33,7 +33,7 @@ extension FrameParticipant {
         var seals: [ParticipantID: [SealNumber]] = [:]
         for part in parts { seals[part.owner] = part.seals }
         let stripes = plant(&root, seals: seals, units: parts.reduce(0) { $0 + $1.unitCount })
-        root.plansRepeatAt = root.plans.isEmpty ? nil : now + configuration.reportTimeout / 2
+        root.plansRepeatAt = root.plans.isEmpty ? nil : now + reportTimeout / 2
         root.phase = .gathering(since: now)
         root.beatAt = now + heartbeat
         self.root = root
@@ -103,6 +103,8 @@ extension FrameParticipant {
             if contributors.contains(root[position].id) { self.root?[position].failures = 0 }
         }
         self.root?.lastCost = now - since
+        let hash = LedgerUpdate.hash(of: ledger)
+        self.root?.lastSum = (round, hash, now + (now - since))
         self.root?.abandonedInRow = 0
         clearCommitted(at: now)
         finishRound(at: now)
@@ -174,15 +176,17 @@ extension FrameParticipant {
         if root.members.count > 1 || root.loss.hasSuspects {
             next = min(next, root.startedAt + heartbeat)
         }
+        let least = configuration.roundIntervalPerParticipant * root.members.count
         if root.loss.hasSuspects {
-            let interval = max(
-                configuration.censusInterval,
-                configuration.roundIntervalPerParticipant * root.members.count)
-            next = min(next, root.startedAt + interval)
+            next = min(next, root.startedAt + max(configuration.censusInterval, least))
         }
         if root.members.last?.id != participants.last {
             // There are newcomers.
-            next = min(next, now + configuration.admissionDelay)
+            next = min(next, now + max(configuration.admissionDelay, least))
+        }
+        if root.members.count > configuration.listedMax, let lastSum = root.lastSum {
+            // Starts are short once the sum is everywhere.
+            next = max(next, lastSum.at)
         }
         if isComplete { next = root.farewells == 0 ? now : root.startedAt + heartbeat }
         root.nextStartAt = max(root.earliestStart(at: now, configuration), next)

@@ -14,7 +14,7 @@ extension FrameParticipant {
             return isFarewellOver ? nil : root.nextStartAt
         case .reporting(let deadline):
             if root.startRepeated { return deadline }
-            return min(deadline, root.startedAt + configuration.reportTimeout / 2)
+            return min(deadline, root.startedAt + reportTimeout / 2)
         case .adopting(_, let deadline):
             return min(deadline, root.beatAt)
         case .gathering(let since):
@@ -22,6 +22,17 @@ extension FrameParticipant {
             let next = min(end, root.beatAt)
             return root.plansRepeatAt.map { min(next, $0) } ?? next
         }
+    }
+
+    /// How long reports are waited for: starts and reports of many take time on the root's link.
+    var reportTimeout: Duration {
+        configuration.reportTimeout
+            + configuration.reportTimeoutPerParticipant * (root?.members.count ?? 0)
+    }
+
+    private var dismissalTime: Duration {
+        configuration.dismissalTime
+            + configuration.dismissalTimePerParticipant * (root?.members.count ?? 0)
     }
 
     /// The frame is complete and all know it, or have been told often enough.
@@ -43,7 +54,7 @@ extension FrameParticipant {
             startRound(at: now)
         case .reporting(let deadline):
             if deadline <= now { return endReports(at: now) }
-            if !root.startRepeated, root.startedAt + configuration.reportTimeout / 2 <= now {
+            if !root.startRepeated, root.startedAt + reportTimeout / 2 <= now {
                 self.root?.startRepeated = true
                 sendStart(to: root.others.filter { !$0.hasReported }.map(\.id))
             }
@@ -85,11 +96,11 @@ extension FrameParticipant {
 
     private mutating func startRound(at now: Instant) {
         guard var root else { return }
-        let dead = dead
+        let (dead, dismissalTime) = (dead, dismissalTime)
         let gone = root.dismiss { member in
             dead.contains(member.id)
                 || (member.missedRounds >= configuration.dismissalRounds
-                    && (member.silentSince.map { now - $0 >= configuration.dismissalTime }
+                    && (member.silentSince.map { now - $0 >= dismissalTime }
                         ?? false))
         }
         root.number += 1
@@ -102,7 +113,7 @@ extension FrameParticipant {
         root.startedAt = now
         root.startRepeated = false
         root.wantsData = root.nextDataAt <= now && !isComplete
-        root.phase = .reporting(deadline: now + configuration.reportTimeout)
+        root.phase = .reporting(deadline: now + reportTimeout)
         if isComplete { root.farewells += 1 }
         self.root = root
         statistics.roundsStarted += 1
@@ -142,8 +153,13 @@ extension FrameParticipant {
             guard
                 let participants = root?.history.participants(
                     knowing: report?.participantsHash ?? 0),
-                let ledger = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
+                var ledger = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
             else { return }
+            if ledger.added.ranges.count > configuration.presumedRangesMin,
+                let presumed = root?.presumedLedger(of: report)
+            {
+                ledger = root?.history.ledger(knowing: presumed) ?? ledger
+            }
             var start = RoundStart(round: round, participants: participants, ledger: ledger)
             if unnamed > 0 {
                 start.unnamedCount = unnamed
@@ -182,7 +198,13 @@ extension FrameParticipant {
         }
         guard isPlausible(report) else { return ignore() }
         root?[position].silentSince = nil
-        guard report.round == round else { return }
+        guard report.round == round else {
+            // Too late for its round; still the last word.
+            if root?[position].report.map({ $0.round < report.round }) ?? true {
+                root?[position].report = report
+            }
+            return
+        }
         root?.noteReport(report, at: position)
         root?.lateBook = nil
         noteFirstPass(report.claims, of: sender, speed: report.samplesPerSecond, at: now)

@@ -107,6 +107,8 @@ struct RootState: Sendable {
     var hasHurriedFirstImage = false
     /// Whether nobody had anything to render at the last reports.
     var isIdle = false
+    /// The last commit: its round, the ledger's hash after it, and when the sum should be everywhere.
+    var lastSum: (round: RoundID, ledgerHash: UInt64, at: Instant)?
     /// What starts have said.
     var history = StartHistory()
     /// Late units given to helpers; looked up, never iterated but to be emptied.
@@ -164,6 +166,15 @@ struct RootState: Sendable {
         for (position, member) in members.enumerated() { index[member.id] = position }
         countAwaited()
         return gone
+    }
+
+    /// The hash of the ledger that a member has if it got the sum of the last commit; nil when that
+    /// did not go to it, or its last report is newer.
+    func presumedLedger(of report: RoundReport?) -> UInt64? {
+        guard let lastSum, let report, report.round == lastSum.round, report.wantsFilm,
+            lastSum.at <= startedAt
+        else { return nil }
+        return lastSum.ledgerHash
     }
 
     /// Whom starts name: all, or of a large frame the first.
