@@ -64,6 +64,11 @@ struct SimulatedFilm: Hashable, Sendable {
         value = tallies.value(of: coverage)
     }
 
+    /// Keeps one set in memory for this coverage and an equal one.
+    mutating func share(_ equal: IntervalSet) {
+        if coverage == equal { coverage = equal }
+    }
+
     /// A film of some units.
     init(units: IntervalSet, _ tallies: UnitTallies) {
         coverage = units

@@ -32,6 +32,8 @@ extension Simulation {
                     .disagreement,
                     "node \(index) has \(kept.film.coverage) of \(frame), its machine thinks "
                         + "\(participant.filmCoverage)")
+            } else {
+                kept.film.share(participant.filmCoverage)
             }
             checkPartials(of: frame, kept, participant, at: index)
         }

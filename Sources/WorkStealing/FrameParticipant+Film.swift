@@ -31,7 +31,12 @@ extension FrameParticipant {
             let stamp = CommitLedger.Stamp(round: round, isAfterCommit: true)
             applyLedger(ledger, at: stamp, now: now)
         }
-        if filmCoverage != self.ledger { wantFilm(at: now + configuration.fetchDelay) }
+        if filmCoverage == self.ledger {
+            // One set in memory for both.
+            filmCoverage = self.ledger
+        } else {
+            wantFilm(at: now + configuration.fetchDelay)
+        }
         return disposition
     }
 
