@@ -52,6 +52,10 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "MeshSimulator", dependencies: machines, swiftSettings: strict),
 
+        // Who belongs to a mesh: keys, join codes, sealing. Knows nothing of the network.
+        .target(
+            name: "MeshSecurity", dependencies: ["COpenSSL", "MeshCore"], swiftSettings: strict),
+
         // Rendering: knows nothing of the mesh.
         .target(
             name: "Tracer",
@@ -84,6 +88,9 @@ let package = Package(
             swiftSettings: vectorised),
 
         .testTarget(name: "MeshCoreTests", dependencies: ["MeshCore"], swiftSettings: strict),
+        .testTarget(
+            name: "MeshSecurityTests", dependencies: ["MeshSecurity", "MeshCore"],
+            swiftSettings: strict),
         .testTarget(name: "GossipTests", dependencies: ["Gossip"], swiftSettings: strict),
         .testTarget(
             name: "WorkStealingTests", dependencies: ["WorkStealing"], swiftSettings: strict),

@@ -1,0 +1,178 @@
+// Seals and opens the datagrams of one node. Sans-I/O; docs/adr/0015-sealed-packets.md says what
+// replays could do and why they don't.
+
+/// What came out of a packet.
+public enum OpenedPacket: Hashable, Sendable {
+    case message([UInt8])
+    /// Somebody says that it cannot open what this node sends.
+    case refusal(PacketRefusal)
+}
+
+/// One node's sealing and opening of packets, for one keyring.
+public final class PacketSeal {
+    /// Processes whose keys and counters are remembered; of more, the longest silent is forgotten.
+    public static let sendersMax = 4_096
+
+    /// The keys; set it when they change.
+    public var keyring: Keyring {
+        didSet {
+            guard keyring != oldValue else { return }
+            if keyring.current != oldValue.current { startSealing() }
+            let accepted = Set(keyring.accepted.map(\.id))
+            senders = senders.filter { accepted.contains($0.value.key) }
+            gossipKeys = Self.gossipKeys(of: keyring)
+        }
+    }
+
+    /// Another process that seals, known by its salt.
+    private final class Sender {
+        let key: KeyID
+        let cipher: PacketCipher
+        var window = ReplayWindow()
+        var lastUse: UInt64 = 0
+
+        init(key: KeyID, cipher: PacketCipher) {
+            self.key = key
+            self.cipher = cipher
+        }
+    }
+
+    private var gossipKeys: [KeyID: [UInt8]]
+    private var salt: [UInt8] = []
+    private var cipher: PacketCipher
+    private var counter: UInt64 = 0
+    private var senders: [[UInt8]: Sender] = [:]
+    private var uses: UInt64 = 0
+
+    public init(keyring: Keyring) {
+        self.keyring = keyring
+        gossipKeys = Self.gossipKeys(of: keyring)
+        salt = SystemRandom.bytes(SealedPacket.saltBytes)
+        cipher = PacketCipher(key: Self.packetKey(keyring.current, salt), for: .sealing)
+    }
+
+    private static func gossipKeys(of keyring: Keyring) -> [KeyID: [UInt8]] {
+        Dictionary(
+            keyring.accepted.map { ($0.id, $0.derived(for: .gossip)) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    private static func packetKey(_ key: MeshKey, _ salt: [UInt8]) -> [UInt8] {
+        packetKey(key.derived(for: .gossip), salt)
+    }
+
+    private static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
+        KeyDerivation.derive(
+            from: gossipKey, salt: salt, info: "meshd v1 packets of one process",
+            byteCount: PacketCipher.keyBytes)
+    }
+
+    private func startSealing() {
+        salt = SystemRandom.bytes(SealedPacket.saltBytes)
+        cipher = PacketCipher(key: Self.packetKey(keyring.current, salt), for: .sealing)
+        counter = 0
+    }
+
+    // MARK: - Sealing
+
+    /// Seals a message: `overheadBytes` longer.
+    public func seal(_ message: [UInt8]) -> [UInt8] {
+        precondition(counter < 1 << 62, "a process does not send that many packets")
+        var packet: [UInt8] = [SealedPacket.firstByte, SealedPacket.Kind.sealed]
+        packet.reserveCapacity(message.count + SealedPacket.overheadBytes)
+        packet += keyring.current.id.bytes
+        packet += salt
+        withUnsafeBytes(of: counter.bigEndian) { packet += $0 }
+        cipher.seal(message, nonce: counter, into: &packet)
+        counter += 1
+        return packet
+    }
+
+    // MARK: - Opening
+
+    /// Opens a packet, once.
+    /// - Throws: why not.
+    public func open(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
+        guard let first = packet.first, first & 0xf0 == SealedPacket.mark else { throw .notMeshd }
+        guard first == SealedPacket.firstByte else { throw .otherVersion(Int(first & 15)) }
+        guard packet.count >= 2 else { throw .notMeshd }
+        switch packet[1] {
+        case SealedPacket.Kind.refusal: return try openRefusal(packet)
+        case SealedPacket.Kind.sealed: return .message(try openSealed(packet))
+        default: throw .notMeshd
+        }
+    }
+
+    private func openSealed(_ packet: [UInt8]) throws(SealError) -> [UInt8] {
+        guard packet.count >= SealedPacket.overheadBytes,
+            let id = KeyID(bytes: packet[SealedPacket.keyOffset..<SealedPacket.saltOffset])
+        else { throw .notMeshd }
+        guard let gossipKey = gossipKeys[id] else {
+            throw keyring.revoked.contains(id) ? .revokedKey(id) : .unknownKey(id)
+        }
+        let salt = Array(packet[SealedPacket.saltOffset..<SealedPacket.counterOffset])
+        let counter = packet[SealedPacket.counterOffset..<SealedPacket.headerBytes]
+            .reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        // Who is not known yet is remembered once a packet of its was opened: strangers can't
+        // make us forget anybody.
+        let known = senders[salt].flatMap { $0.key == id ? $0 : nil }
+        let sender =
+            known
+            ?? Sender(
+                key: id,
+                cipher: PacketCipher(key: Self.packetKey(gossipKey, salt), for: .opening))
+        guard sender.window.mayAccept(counter) else { throw .replayed }
+        guard
+            let message = sender.cipher.open(
+                packet, headerBytes: SealedPacket.headerBytes, nonce: counter)
+        else { throw .forged }
+        sender.window.accept(counter)
+        uses += 1
+        sender.lastUse = uses
+        if known == nil { remember(sender, salt) }
+        return message
+    }
+
+    private func remember(_ sender: Sender, _ salt: [UInt8]) {
+        if senders.count >= Self.sendersMax {
+            // Rare enough to look at all: a mesh has fewer members.
+            let oldest = senders.min { $0.value.lastUse < $1.value.lastUse }
+            if let oldest { senders[oldest.key] = nil }
+        }
+        senders[salt] = sender
+    }
+
+    /// A refusal must quote a packet that this process may have sent.
+    private func openRefusal(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
+        guard packet.count == PacketRefusal.byteCount, Array(packet[3..<19]) == salt,
+            packet[19...].reduce(UInt64(0), { $0 << 8 | UInt64($1) }) < counter
+        else { throw .forged }
+        guard let reason = PacketRefusal(rawValue: packet[2]) else { throw .notMeshd }
+        return .refusal(reason)
+    }
+}
+
+/// Which of a sender's counters have been seen: the last 128 exactly, none before them is
+/// accepted (after RFC 4303 §3.4.3).
+struct ReplayWindow {
+    static let width = UInt64(UInt128.bitWidth)
+    /// One more than the highest counter seen.
+    private var end: UInt64 = 0
+    /// Bit n: `end` − 1 − n was seen.
+    private var seen: UInt128 = 0
+
+    func mayAccept(_ counter: UInt64) -> Bool {
+        guard counter < end else { return counter < .max }
+        let age = end - 1 - counter
+        return age < Self.width && seen >> UInt128(age) & 1 == 0
+    }
+
+    mutating func accept(_ counter: UInt64) {
+        if counter >= end {
+            let shift = counter + 1 - end
+            seen = shift >= Self.width ? 0 : seen << UInt128(shift)
+            end = counter + 1
+        }
+        seen |= 1 << UInt128(end - 1 - counter)
+    }
+}

@@ -1,0 +1,130 @@
+// Keys, what comes from them, join codes and keyrings.
+
+import Testing
+
+@testable import MeshSecurity
+
+private let key = MeshKey(bytes: (0..<32).map { UInt8($0) }) ?? MeshKey()
+
+@Suite("Mesh keys")
+struct MeshKeyTests {
+    @Test("HKDF gives the bytes of RFC 5869, test case 3")
+    func derivation() {
+        let result = KeyDerivation.derive(
+            from: [UInt8](repeating: 0x0b, count: 22), info: "", byteCount: 42)
+        #expect(
+            Hexadecimal.text(of: result)
+                == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+                + "9d201395faa4b61a96c8")
+    }
+
+    @Test("A key has 32 bytes, and each new one others")
+    func bytes() {
+        #expect(MeshKey(bytes: [1, 2, 3]) == nil)
+        #expect(MeshKey().bytes.count == 32)
+        #expect(MeshKey() != MeshKey())
+    }
+
+    @Test("The key of each purpose is another one, and so is that of each salt")
+    func purposes() {
+        let derived: Set<[UInt8]> = [
+            key.bytes, key.derived(for: .gossip), key.derived(for: .stream),
+            key.derived(for: .tag), key.derived(for: .gossip, salt: [1]),
+        ]
+        #expect(derived.count == 5)
+        #expect(key.tag(salt: [1]) != key.tag(salt: [2]))
+        #expect(key.tag(salt: [1]).count == 8)
+    }
+
+    @Test("No description shows the key")
+    func descriptions() {
+        let ring = Keyring(key: key, created: "today")
+        let code = JoinCode(key: key)
+        for text in [
+            "\(key)", String(reflecting: key), "\(ring)", String(reflecting: ring), "\(code)",
+            String(reflecting: code), dumped(key), dumped(ring), dumped(code),
+        ] {
+            #expect(!text.contains("0, 1, 2"), "\(text)")
+            #expect(!text.contains("00010203"), "\(text)")
+            #expect(!text.contains(code.text), "\(text)")
+            #expect(text.contains("\(key.id)"), "\(text)")
+        }
+    }
+
+    private func dumped(_ value: some Any) -> String {
+        var text = ""
+        dump(value, to: &text)
+        return text
+    }
+}
+
+@Suite("Keyrings")
+struct KeyringTests {
+    @Test("A former key is accepted until it is revoked, and then known as revoked")
+    func rotation() {
+        let (first, second) = (MeshKey(), MeshKey())
+        var ring = Keyring(key: first, created: "then")
+        ring.rotate(to: second)
+        #expect(ring.accepted == [second, first])
+        #expect(ring.key(first.id) == first)
+        ring.revokeFormer()
+        #expect(ring.accepted == [second])
+        #expect(ring.revoked == [first.id])
+    }
+
+    @Test("Going back to a former key takes it from the former ones")
+    func back() {
+        let (first, second) = (MeshKey(), MeshKey())
+        var ring = Keyring(key: first, created: "then")
+        ring.rotate(to: second)
+        ring.rotate(to: first)
+        #expect(ring.accepted == [first, second])
+        ring.rotate(to: first)
+        #expect(ring.accepted == [first, second])
+    }
+
+    @Test("Former and revoked keys are bounded")
+    func bounds() {
+        var ring = Keyring(key: MeshKey(), created: "then")
+        for _ in 0..<100 { ring.rotate(to: MeshKey()) }
+        #expect(ring.former.count == Keyring.formerKeysMax)
+        for _ in 0..<100 {
+            ring.rotate(to: MeshKey())
+            ring.revokeFormer()
+        }
+        #expect(ring.revoked.count == Keyring.revokedMax)
+    }
+
+    @Test("A keyring's file gives the same keyring")
+    func file() throws {
+        var ring = Keyring(key: MeshKey(), created: "2026-11-21T23:52:00Z on a machine\n")
+        ring.rotate(to: MeshKey())
+        ring.revokeFormer()
+        ring.rotate(to: MeshKey())
+        #expect(try Keyring(fileText: ring.fileText) == ring)
+        #expect(try Keyring(fileText: ring.fileText + "later what\n") == ring)
+    }
+
+    @Test(
+        "A broken file is refused without showing what is in it",
+        arguments: [
+            "", "meshd keyring 2\n", "meshd keyring 1\n", "meshd keyring 1\nkey 5ec2e7\n",
+            "meshd keyring 1\nkey\n", "meshd keyring 1\nkey zz\nformer 1\n",
+        ])
+    func broken(text: String) {
+        let error = #expect(throws: KeyringError.self) { try Keyring(fileText: text) }
+        #expect(error?.description.contains("5ec2e7") == false)
+    }
+
+    @Test("Each accepted key's tag is recognised, no other")
+    func tags() {
+        let (first, second) = (MeshKey(), MeshKey())
+        var ring = Keyring(key: first, created: "then")
+        ring.rotate(to: second)
+        let salt: [UInt8] = [1, 2, 3, 4]
+        #expect(ring.recognises(tag: first.tag(salt: salt), salt: salt))
+        #expect(ring.recognises(tag: second.tag(salt: salt), salt: salt))
+        #expect(!ring.recognises(tag: second.tag(salt: salt), salt: [1]))
+        #expect(!ring.recognises(tag: MeshKey().tag(salt: salt), salt: salt))
+    }
+}

@@ -1,0 +1,178 @@
+// Packets as members, strangers and the network in between treat them.
+
+import Testing
+
+@testable import MeshSecurity
+
+@Suite("Sealed packets")
+struct PacketSealTests {
+    private let ring = Keyring(key: MeshKey(), created: "now")
+    private let message: [UInt8] = (0..<200).map { UInt8($0) }
+
+    @Test("A member opens what another has sealed, and nothing of it shows")
+    func roundTrip() throws {
+        let (alice, bob) = (PacketSeal(keyring: ring), PacketSeal(keyring: ring))
+        for length in [0, 1, 17, 200, 1_300] {
+            let text = (0..<length).map { UInt8(truncatingIfNeeded: $0) }
+            let packet = alice.seal(text)
+            #expect(packet.count == length + SealedPacket.overheadBytes)
+            #expect(length < 16 || !contains(packet, Array(text.prefix(16))))
+            #expect(try bob.open(packet) == .message(text))
+        }
+        #expect(SealedPacket.overheadBytes == 46)
+    }
+
+    private func contains(_ bytes: [UInt8], _ part: [UInt8]) -> Bool {
+        bytes.indices.contains { bytes[$0...].starts(with: part) }
+    }
+
+    @Test("No byte of a packet can be changed, and none left out or added")
+    func tampering() throws {
+        let (alice, bob) = (PacketSeal(keyring: ring), PacketSeal(keyring: ring))
+        let packet = alice.seal(message)
+        for place in packet.indices {
+            for bit in 0..<8 {
+                var changed = packet
+                changed[place] ^= 1 << UInt8(bit)
+                #expect(throws: SealError.self, "byte \(place), bit \(bit)") {
+                    try bob.open(changed)
+                }
+            }
+        }
+        for length in packet.indices {
+            #expect(throws: SealError.self) { try bob.open(Array(packet.prefix(length))) }
+        }
+        #expect(throws: SealError.forged) { try bob.open(packet + [0]) }
+        #expect(try bob.open(packet) == .message(message))
+    }
+
+    @Test("A packet is opened once, in whatever order, and not when it is too old")
+    func replays() throws {
+        let (alice, bob) = (PacketSeal(keyring: ring), PacketSeal(keyring: ring))
+        let packets = (0..<300).map { alice.seal([UInt8(truncatingIfNeeded: $0)]) }
+        for index in [5, 3, 4, 100, 99, 0, 2] {
+            _ = try bob.open(packets[index])
+            #expect(throws: SealError.replayed) { try bob.open(packets[index]) }
+        }
+        _ = try bob.open(packets[299])
+        // The window is 128 wide: 172 … 299.
+        #expect(throws: SealError.replayed) { try bob.open(packets[171]) }
+        _ = try bob.open(packets[172])
+        for index in [5, 3, 4, 100, 99, 172, 299] {
+            #expect(throws: SealError.replayed) { try bob.open(packets[index]) }
+        }
+    }
+
+    @Test("The window gives the same answers as a set that forgets nothing it must know")
+    func window() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<50 {
+            var window = ReplayWindow()
+            var seen: Set<UInt64> = []
+            var highest: UInt64?
+            for _ in 0..<500 {
+                let near = highest ?? 0
+                let step = UInt64.random(in: 0...300, using: &generator)
+                let back = UInt64.random(in: 0...200, using: &generator)
+                let counter = near + step >= back ? near + step - back : 0
+                let isOld = highest.map { counter + ReplayWindow.width <= $0 } ?? false
+                let expected = !isOld && !seen.contains(counter)
+                #expect(window.mayAccept(counter) == expected, "\(counter) after \(near)")
+                guard expected else { continue }
+                window.accept(counter)
+                seen.insert(counter)
+                highest = max(highest ?? 0, counter)
+            }
+        }
+        var window = ReplayWindow()
+        window.accept(.max - 1)
+        #expect(!window.mayAccept(.max - 1) && !window.mayAccept(.max))
+    }
+
+    @Test("A restarted sender never repeats a key with a nonce")
+    func restarts() throws {
+        let bob = PacketSeal(keyring: ring)
+        var packets: Set<[UInt8]> = []
+        for _ in 0..<20 {
+            let packet = PacketSeal(keyring: ring).seal(message)
+            #expect(packets.insert(packet).inserted)
+            #expect(try bob.open(packet) == .message(message))
+        }
+    }
+
+    @Test("Another mesh, an old key, another version and garbage are told apart")
+    func failures() {
+        let stranger = PacketSeal(keyring: Keyring(key: MeshKey(), created: "now"))
+        let bob = PacketSeal(keyring: ring)
+        let id = stranger.keyring.current.id
+        #expect(throws: SealError.unknownKey(id)) { try bob.open(stranger.seal(message)) }
+
+        let late = PacketSeal(keyring: ring)
+        var rotated = ring
+        rotated.rotate(to: MeshKey())
+        bob.keyring = rotated
+        #expect(throws: Never.self) { try bob.open(late.seal(message)) }
+        rotated.revokeFormer()
+        bob.keyring = rotated
+        #expect(throws: SealError.revokedKey(ring.current.id)) {
+            try bob.open(late.seal(message))
+        }
+        #expect(throws: SealError.unknownKey(rotated.current.id)) {
+            try late.open(bob.seal(message))
+        }
+
+        #expect(throws: SealError.otherVersion(1)) { try bob.open([0xe1, 0, 0]) }
+        #expect(throws: SealError.notMeshd) { try bob.open([]) }
+        #expect(throws: SealError.notMeshd) { try bob.open(Array("GET / HTTP/1.1".utf8)) }
+        #expect(throws: SealError.notMeshd) { try bob.open([0xe2, 0, 1, 2, 3]) }
+    }
+
+    @Test("A packet under a known key's name without the key is forged")
+    func impostors() {
+        let bob = PacketSeal(keyring: ring)
+        var packet = PacketSeal(keyring: Keyring(key: MeshKey(), created: "now")).seal(message)
+        packet.replaceSubrange(2..<6, with: ring.current.id.bytes)
+        #expect(throws: SealError.forged) { try bob.open(packet) }
+    }
+
+    @Test("Strangers can't make a node forget members, and more members than it knows can speak")
+    func memory() throws {
+        let bob = PacketSeal(keyring: ring)
+        let alice = PacketSeal(keyring: ring)
+        let first = alice.seal(message)
+        _ = try bob.open(first)
+        var forged = first
+        for salt in 0..<UInt16(5_000) {
+            forged[6] = UInt8(truncatingIfNeeded: salt)
+            forged[7] = UInt8(salt >> 8)
+            #expect(throws: SealError.self) { try bob.open(forged) }
+        }
+        #expect(throws: SealError.replayed) { try bob.open(first) }
+        for _ in 0..<(PacketSeal.sendersMax + 10) {
+            _ = try bob.open(PacketSeal(keyring: ring).seal([1]))
+        }
+        #expect(try bob.open(alice.seal(message)) == .message(message))
+    }
+
+    @Test("Who cannot open a packet can say so, and only to its sender")
+    func refusals() throws {
+        let alice = PacketSeal(keyring: ring)
+        let stranger = PacketSeal(keyring: Keyring(key: MeshKey(), created: "now"))
+        let packet = alice.seal(message)
+        var refusal: [UInt8] = []
+        do {
+            _ = try stranger.open(packet)
+        } catch {
+            refusal = try #require(PacketRefusal.answer(to: packet, refusedAs: error))
+        }
+        #expect(refusal.count < packet.count)
+        #expect(try alice.open(refusal) == .refusal(.unknownKey))
+        #expect(throws: SealError.forged) { try stranger.open(refusal) }
+        // A packet that was not sent yet can't have been refused.
+        var early = refusal
+        early[early.count - 1] = 9
+        #expect(throws: SealError.forged) { try alice.open(early) }
+        #expect(PacketRefusal.answer(to: refusal, refusedAs: .forged) == nil)
+        #expect(PacketRefusal.answer(to: packet, refusedAs: .replayed) == nil)
+    }
+}
