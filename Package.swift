@@ -74,14 +74,14 @@ let package = Package(
         .target(
             name: "MeshRuntime",
             dependencies: machines + [
-                "MeshWire", "Tracer", "CLibuv", "CAvahi", "CZlib", "COpenSSL",
+                "MeshWire", "MeshSecurity", "Tracer", "CLibuv", "CAvahi", "CZlib",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: vectorised),
         .executableTarget(
             name: "meshd",
             dependencies: machines + [
-                "MeshRuntime", "MeshSimulator", "Tracer",
+                "MeshRuntime", "MeshSecurity", "MeshSimulator", "Tracer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -99,7 +99,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MeshRuntimeTests",
-            dependencies: machines + ["MeshWire", "MeshRuntime", "Tracer", "ProgramTesting"],
+            dependencies: machines + [
+                "MeshWire", "MeshRuntime", "MeshSecurity", "Tracer", "ProgramTesting",
+            ],
             swiftSettings: vectorised),
         .testTarget(
             name: "TracerTests", dependencies: ["Tracer"], swiftSettings: vectorised),

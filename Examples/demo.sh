@@ -53,6 +53,13 @@ if [ -z "$(find "$out/scene/still-life.gltf" -newer Examples/make-scene.py 2>/de
     python3 Examples/make-scene.py "$out/scene" >"$out/scene.log"
 fi
 
+# One mesh for all of them; the one of the last demo is kept.
+first=$out/state/${nodes[0]}
+[ -e "$first/mesh-key" ] || "$program" init --state "$first" >/dev/null
+for name in "${nodes[@]:1}"; do
+    "$program" key show --state "$first" | "$program" join - --state "$out/state/$name"
+done
+
 echo "starting ${#nodes[@]} nodes"
 for index in "${!nodes[@]}"; do
     name=${nodes[$index]}
@@ -71,7 +78,6 @@ for index in "${!nodes[@]}"; do
     started+=("$!")
 done
 
-first=$out/state/${nodes[0]}
 listed() {
     "$program" nodes --json --state "$first" 2>/dev/null |
         grep -c '"status" *: *"alive"' || true

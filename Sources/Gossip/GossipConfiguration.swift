@@ -73,6 +73,10 @@ public struct GossipConfiguration: Hashable, Sendable {
     /// which to tell.
     public var learnsAddress = false
 
+    /// The number before the first probe's: at random where somebody may send answers again that
+    /// were recorded before this node started (docs/adr/0015-sealed-packets.md).
+    public var firstSequence: UInt32 = 0
+
     /// How long dead and departed members are remembered.
     public var departedRetention: Duration = .seconds(3_600)
 

@@ -57,8 +57,11 @@ extension Membership {
         send(.ping(.init(sequence: number)), to: target.address, of: target.participant.node)
     }
 
+    /// Three bytes as a varint.
+    static let sequenceMask: UInt32 = 0x1f_ffff
+
     mutating func nextSequence() -> UInt32 {
-        sequence = (sequence + 1) & 0x1f_ffff
+        sequence = (sequence + 1) & Self.sequenceMask
         return sequence
     }
 

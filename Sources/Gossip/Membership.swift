@@ -65,6 +65,7 @@ public struct Membership: Sendable {
         self.configuration = configuration
         self.now = now
         random = RandomNumbers(seed: seed)
+        sequence = configuration.firstSequence & Self.sequenceMask
         broadcasts = BroadcastQueue(max: configuration.broadcastsMax)
         order = ProbeOrder(membersMax: configuration.membersMax)
         health = LocalHealth(max: configuration.localHealthMax)

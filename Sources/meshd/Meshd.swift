@@ -11,7 +11,8 @@ struct Meshd: AsyncParsableCommand {
         commandName: "meshd",
         abstract: "Render one frame on all the machines of the network.",
         discussion: """
-            Start `meshd up` on every machine. Then, on any of them:
+            `meshd init` on one machine makes a mesh and prints its join code; `meshd join` lets \
+            the others in. Start `meshd up` on every machine. Then, on any of them:
 
                 meshd render scene.glb -o picture.exr -o picture.png
 
@@ -19,6 +20,7 @@ struct Meshd: AsyncParsableCommand {
             """,
         version: "meshd \(MeshProtocol.programVersion)",
         subcommands: [
+            InitCommand.self, JoinCommand.self, KeyCommand.self, LeaveCommand.self,
             UpCommand.self, RenderCommand.self, NodesCommand.self, DevicesCommand.self,
             StatusCommand.self, FramesCommand.self, FetchCommand.self, BenchCommand.self,
             SimCommand.self,

@@ -30,9 +30,14 @@ struct NetBenchCommand: AsyncParsableCommand {
     var listen: String?
     @Option(help: ArgumentHelp("Take part in the run led there.", valueName: "address:port"))
     var join: String?
+    @Flag(help: "Without TLS; for --join what the leader was told.") var plain = false
+    @Flag(help: "Measure without TLS too, and compare.") var compare = false
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
+        if compare, plain || listen != nil || join != nil {
+            throw ValidationError("--compare is for a run on this machine, and measures both")
+        }
         guard (2...64).contains(nodes), (1...1_000).contains(rounds), (rate ?? 1) > 0,
             (1...TileStripe.countMax).contains(stripes ?? 1),
             TileGrid(width: size.width, height: size.height) != nil
@@ -49,7 +54,7 @@ struct NetBenchCommand: AsyncParsableCommand {
                     leader.isIPv6
                     ? NodeAddress("[::]:0") : NodeAddress(0, 0, 0, 0, port: 0)
                 guard let any else { return }
-                return try await ReductionBenchmark(listen: any).join(leader)
+                return try await ReductionBenchmark(listen: any, isSealed: !plain).join(leader)
             }
             var settings = ReductionBenchmarkSettings()
             settings.width = size.width
@@ -58,10 +63,12 @@ struct NetBenchCommand: AsyncParsableCommand {
             settings.rounds = rounds
             settings.stripes = stripes ?? min(FrameConfiguration().stripesMax, nodes - 1)
             settings.hasAllPlanes = allPlanes
-            let address = listen.flatMap { NodeAddress($0) } ?? NodeAddress(127, 0, 0, 1, port: 0)
-            let benchmark = try await ReductionBenchmark(listen: address, settings: settings)
-            if listen == nil { try startMembers(of: benchmark.address) }
-            let report = NetBenchReport(try await benchmark.lead(), settings, rate: rate)
+            var report = try await measure(settings, isSealed: !plain)
+            if compare {
+                let open = try await measure(settings, isSealed: false)
+                report.plainMedianSeconds = open.medianSeconds
+                report.throughputOverPlain = open.medianSeconds / report.medianSeconds
+            }
             Terminal.out(json ? try jsonText(report) : report.text)
         } catch let error as ExitCode {
             throw error
@@ -70,13 +77,24 @@ struct NetBenchCommand: AsyncParsableCommand {
         }
     }
 
+    private func measure(
+        _ settings: ReductionBenchmarkSettings, isSealed: Bool
+    ) async throws -> NetBenchReport {
+        let address = listen.flatMap { NodeAddress($0) } ?? NodeAddress(127, 0, 0, 1, port: 0)
+        let benchmark = try await ReductionBenchmark(
+            listen: address, settings: settings, isSealed: isSealed)
+        if listen == nil { try startMembers(of: benchmark.address, isSealed: isSealed) }
+        return NetBenchReport(try await benchmark.lead(), settings, rate: rate)
+    }
+
     /// The other nodes, as processes of this program; they end when this one does.
-    private func startMembers(of leader: NodeAddress) throws {
+    private func startMembers(of leader: NodeAddress, isSealed: Bool) throws {
         for _ in 1..<nodes {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: "/proc/self/exe")
                 .resolvingSymlinksInPath()
-            process.arguments = ["bench", "net", "--join", "\(leader)"]
+            process.arguments =
+                ["bench", "net", "--join", "\(leader)"] + (isSealed ? [] : ["--plain"])
             process.standardInput = FileHandle.nullDevice
             try process.run()
         }
@@ -103,6 +121,10 @@ private struct NetBenchReport: Encodable {
     var linkSeconds: Double?
     /// How long the ring takes for raw films at least.
     var ringSeconds: Double?
+    /// Of rounds without TLS, where they were measured too.
+    var plainMedianSeconds: Double?
+    /// The share of their throughput that was reached with TLS.
+    var throughputOverPlain: Double?
 
     init(
         _ rounds: [ReductionBenchmarkRound], _ settings: ReductionBenchmarkSettings, rate: Double?
@@ -146,6 +168,12 @@ private struct NetBenchReport: Encodable {
                         + "%.2f × the raw ring's %.3f s",
                     medianSeconds / linkSeconds, linkSeconds, medianSeconds / ringSeconds,
                     ringSeconds))
+        }
+        if let plainMedianSeconds, let throughputOverPlain {
+            lines.append(
+                String(
+                    format: "without TLS      %.3f s: with it %.0f %% of the throughput",
+                    plainMedianSeconds, throughputOverPlain * 100))
         }
         let rows = (0..<nodes).map { rank in
             [

@@ -6,6 +6,7 @@ import Foundation
 import Glibc
 import MeshCore
 import MeshRuntime
+import MeshSecurity
 import Tracer
 
 /// A frame that renders somewhere.
@@ -81,8 +82,11 @@ struct RenderRequest {
     ) async throws -> Rendering {
         let (state, temporary) = try openState(path)
         do {
+            let (keyring, isNewMesh) = try openKeyring(path)
             return try await renderAsNode(
-                in: state, peers: peers, usesDiscovery: usesDiscovery, isQuiet: isQuiet,
+                in: state, keyring: keyring, isNewMesh: isNewMesh, peers: peers,
+                usesDiscovery: usesDiscovery,
+                isQuiet: isQuiet,
                 end: { Self.remove(temporary) })
         } catch {
             Self.remove(temporary)
@@ -91,7 +95,9 @@ struct RenderRequest {
     }
 
     private func renderAsNode(
-        in state: StateFolder, peers: [NodeAddress], usesDiscovery: Bool, isQuiet: Bool,
+        in state: StateFolder, keyring: Keyring, isNewMesh: Bool, peers: [NodeAddress],
+        usesDiscovery: Bool,
+        isQuiet: Bool,
         end: @escaping @Sendable () -> Void
     ) async throws -> Rendering {
         let store: FileStore
@@ -108,7 +114,8 @@ struct RenderRequest {
             }
         }
         // The node looks for others while the scene is built.
-        let runtime = try await startNode(state, peers: peers, usesDiscovery: usesDiscovery)
+        let runtime = try await startNode(
+            state, keyring, peers: peers, usesDiscovery: usesDiscovery)
         let prepared: PreparedJob
         do {
             prepared = try prepare(job, from: StoredFiles(job: job, store: store))
@@ -116,7 +123,10 @@ struct RenderRequest {
             await runtime.stop()
             throw error
         }
-        if !isQuiet { await show(runtime) }
+        if !isQuiet {
+            if isNewMesh { Terminal.note(privateMeshLine) }
+            await show(runtime)
+        }
         let session = await runtime.submit(prepared, requested: requested)
         return Rendering(
             updates: session.updates, cancel: { await session.cancel() },
@@ -129,7 +139,7 @@ struct RenderRequest {
     /// Starts a node on the usual port, which firewalls may let through, or on any other when
     /// another node has that one.
     private func startNode(
-        _ state: StateFolder, peers: [NodeAddress], usesDiscovery: Bool
+        _ state: StateFolder, _ keyring: Keyring, peers: [NodeAddress], usesDiscovery: Bool
     ) async throws -> NodeRuntime {
         var configuration = NodeConfiguration(
             name: ProcessInfo.processInfo.hostName,
@@ -139,11 +149,13 @@ struct RenderRequest {
             let logger = makeLogger("meshd")
             do {
                 return try await NodeRuntime(
-                    configuration: configuration, state: state, logger: logger)
+                    configuration: configuration, state: state, keyring: keyring,
+                    logger: logger)
             } catch let error as NetworkError where error.isAddressInUse {
                 configuration.listen = NodeAddress(0, 0, 0, 0, port: 0)
                 return try await NodeRuntime(
-                    configuration: configuration, state: state, logger: logger)
+                    configuration: configuration, state: state, keyring: keyring,
+                    logger: logger)
             }
         } catch {
             throw failure(.failed, "cannot start: \(error)")
@@ -152,6 +164,18 @@ struct RenderRequest {
 
     @EventLoop
     private func show(_ runtime: NodeRuntime) { runtime.onNotice = { Terminal.note($0) } }
+
+    /// The keys of this machine's mesh; of a new one when it is in none, or, where that can't be
+    /// kept, of one for this frame.
+    private func openKeyring(_ state: String) throws -> (keyring: Keyring, isNewMesh: Bool) {
+        do {
+            if let keyring = try KeyringFile.load(state: state) { return (keyring, false) }
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
+        let keyring = KeyringFile.newMesh()
+        return (keyring, (try? KeyringFile.save(keyring, state: state)) != nil)
+    }
 
     /// The state folder, or a temporary one when it can't be used or another process does.
     private func openState(_ path: String) throws -> (StateFolder, temporary: String?) {

@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import MeshCore
 import MeshRuntime
+import MeshSecurity
 
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -59,6 +60,7 @@ struct UpCommand: AsyncParsableCommand {
         } catch {
             throw failure(.failed, "\(error)")
         }
+        let keyring = try openKeyring()
         let configuration = NodeConfiguration(
             name: name ?? ProcessInfo.processInfo.hostName, listen: address,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
@@ -67,16 +69,31 @@ struct UpCommand: AsyncParsableCommand {
         let control: ControlServer
         do {
             runtime = try await NodeRuntime(
-                configuration: configuration, state: state, logger: makeLogger("meshd"))
+                configuration: configuration, state: state, keyring: keyring,
+                logger: makeLogger("meshd"))
             control = try await ControlServer(runtime: runtime)
         } catch {
             throw failure(.failed, "cannot start: \(error)")
         }
         await show(runtime)
-        await interruption.wait()
+        await control.restart(by: interruption)
+        let cause = await interruption.wait()
         Terminal.note("leaving the mesh")
         await control.close()
         await runtime.stop()
+        if cause == .restart {
+            throw failure(.failed, "cannot start anew: \(interruption.restart())")
+        }
+    }
+
+    private func openKeyring() throws -> Keyring {
+        do {
+            let (keyring, isNew) = try KeyringFile.loadOrMake(state: stateOptions.state)
+            if isNew { Terminal.note(privateMeshLine) }
+            return keyring
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
     }
 
     @EventLoop
@@ -85,5 +102,12 @@ struct UpCommand: AsyncParsableCommand {
             "node \(runtime.configuration.name) (\(runtime.identity.node)) "
                 + "on \(runtime.address), \(runtime.configuration.threads) threads")
         runtime.onNotice = { Terminal.note($0) }
+    }
+}
+
+extension ControlServer {
+    /// Has the program start anew when the machine goes over to another mesh.
+    fileprivate func restart(by interruption: Interruption) {
+        onRejoin = { interruption.requestRestart() }
     }
 }

@@ -24,6 +24,7 @@ struct FetchTests {
     private static func startNode(
         _ name: String, in place: Workplace, peer: String? = nil
     ) async throws -> (process: RunningProgram, address: String) {
+        try TestKey.shared.admit(state: place.path(name))
         let process = try place.start(
             ["up", "--name", name, "--listen", "127.0.0.1:0", "--no-mdns", "--threads", "1"]
                 + ["--state", place.path(name)] + (peer.map { ["--peer", $0] } ?? []))

@@ -16,6 +16,20 @@ struct NetBenchTests {
         var filmsReceived: [Double]
         var filmsSent: [Double]
         var linkSeconds: Double?
+        var plainMedianSeconds: Double?
+        var throughputOverPlain: Double?
+    }
+
+    @Test("Rounds with and without TLS are compared")
+    func comparison() async throws {
+        let place = try Workplace()
+        let result = try await place.meshd([
+            "bench", "net", "--nodes", "2", "--size", "320x200", "--rounds", "3", "--compare",
+            "--json",
+        ])
+        #expect(result.ending == .exit(0), "\(result)")
+        let report = try JSONDecoder().decode(Report.self, from: Data(result.output.utf8))
+        #expect((report.plainMedianSeconds ?? 0) > 0 && (report.throughputOverPlain ?? 0) > 0)
     }
 
     @Test(

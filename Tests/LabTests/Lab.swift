@@ -18,6 +18,8 @@ struct HostPlan: Sendable {
     var processorPercent: Int?
     /// Whether it runs D-Bus and an avahi-daemon.
     var hasAvahi = true
+    /// Of the mesh that it is in; nil for none.
+    var key: TestKey? = .shared
 }
 
 /// Several hosts on one network.

@@ -38,6 +38,7 @@ final class LabHost: Sendable {
     func prepareFolder() throws {
         try FileManager.default.createDirectory(
             atPath: folder + "/services", withIntermediateDirectories: true)
+        try plan.key?.admit(state: folder + "/state")
         if let shares = ProcessorShares.hierarchy {
             let file = try shares.makeGroup(namespace, percent: plan.processorPercent)
             groupFile.withLock { $0 = file }

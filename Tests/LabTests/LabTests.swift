@@ -149,6 +149,28 @@ struct LabTests {
         }
     }
 
+    @Test("Two meshes on one network do not mix, by mDNS or by address, and both say so")
+    func twoMeshes() async throws {
+        let plans = [HostPlan(), HostPlan(), HostPlan(key: TestKey()), HostPlan(key: nil)]
+        try await Lab.with(plans) { lab in
+            let members = Array(lab.hosts.prefix(2))
+            for host in members { _ = try await host.startDaemon() }
+            let named = ["--peer", "\(lab.hosts[0].address):\(LabHost.meshPort)"]
+            let stranger = try await lab.hosts[2].startDaemon(named)
+            let newcomer = try await lab.hosts[3].startDaemon()
+            try await eventually("the refusal", within: .seconds(20)) {
+                stranger.errors.contains("does not talk")
+            }
+            #expect(newcomer.errors.contains("meshd key show"))
+            for host in members { try await host.sees(members) }
+            try await lab.hosts[2].sees([lab.hosts[2]])
+            try await lab.hosts[3].sees([lab.hosts[3]])
+            let statistics = try await LabFrame.short.render(from: lab.hosts[0])
+            #expect(Set(statistics.nodes.map(\.name)) == Set(members.map(\.name)))
+            #expect(try await lab.hosts[2].nodes().count == 1)
+        }
+    }
+
     @Test("Hosts without D-Bus and Avahi find each other by the responder in the process")
     func bareHosts() async throws {
         try await Lab.with([HostPlan(hasAvahi: false), HostPlan(hasAvahi: false)]) { lab in

@@ -58,6 +58,13 @@ def measure(count, options):
         options.rounds, options.rate = FRAMES, 1_000
         reduction = allreduce.measure_meshd(
             lab, options, "--size", options.size, "--all-planes")["medianSeconds"]
+        code = subprocess.run(
+            [options.program, "init", "--state", f"{folder}/1"], check=True,
+            capture_output=True, text=True).stdout
+        for number in range(2, count + 1):
+            subprocess.run(
+                [options.program, "join", "-", "--state", f"{folder}/{number}"], input=code,
+                check=True, capture_output=True, text=True)
         for number in range(1, count + 1):
             node = subprocess.Popen(
                 lab.inside(

@@ -73,16 +73,27 @@ class Meshd:
     }
 
     def __init__(self, program, mdns):
-        self.program, self.mdns = os.path.abspath(program), mdns
+        self.program, self.mdns, self.code = os.path.abspath(program), mdns, None
         if mdns:
             self.label += ", mDNS"
 
     def command(self, host, folder):
         # The first two are everybody's introduction, and each other's.
         peer = 2 if host.number == 1 else 1
+        self.admit(folder + "/state")
         discovery = [] if self.mdns else ["--no-mdns", "--peer", f"{address(peer)}:{PORT}"]
         return [self.program, "up", "--name", host.name, "--listen", f"{host.address}:{PORT}",
                 "--threads", "1", "--state", folder + "/state", *discovery]
+
+
+    def admit(self, state):
+        """Puts a node into the mesh, which the first one makes."""
+        if os.path.exists(state + "/mesh-key"):
+            return
+        words = ["init"] if self.code is None else ["join", "-"]
+        done = subprocess.run([self.program, *words, "--state", state], input=self.code,
+                              check=True, capture_output=True, text=True)
+        self.code = self.code or done.stdout
 
 
 class Serf:

@@ -88,10 +88,20 @@ def control_group(name, percent):
             time.sleep(0.1)
 
 
+def join_mesh(program, states):
+    """Puts the nodes of these state folders into one mesh."""
+    code = subprocess.run([program, "init", "--state", states[0]], check=True,
+                          capture_output=True, text=True).stdout
+    for state in states[1:]:
+        subprocess.run([program, "join", "-", "--state", state], input=code, check=True,
+                       capture_output=True, text=True)
+
+
 def unequal(program, shares, arguments):
     shares = [int(share) for share in shares.split(",")]
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
+        join_mesh(program, [f"{folder}/{number}" for number in range(len(shares))])
         for number, share in enumerate(shares):
             procs = stack.enter_context(
                 control_group(f"meshd-bench-{os.getpid()}-{number}", share))

@@ -6,6 +6,7 @@ import Foundation
 import Logging
 public import MeshCore
 import MeshNode
+import MeshSecurity
 import MeshWire
 import Tracer
 import WorkStealing
@@ -82,16 +83,25 @@ public final class ReductionBenchmark {
     private var seconds = 0.0
     private var round = -1
     private var results: [ReductionBenchmarkRound] = []
+    /// Its films are noise and no secret: every process of a run knows this key.
+    private static let sealed = StreamSecurity.sealed(
+        Keyring(
+            key: MeshKey(bytes: [UInt8](repeating: 0x4d, count: MeshKey.byteCount)) ?? MeshKey(),
+            created: "never"))
+    private let security: StreamSecurity
     /// How long a member tries to reach the leader.
     private static let joinLimit = Duration.seconds(20)
 
-    /// Binds a port of `address`.
+    /// Binds a port of `address`; all processes of a run are sealed, or none.
     /// - Throws: `NetworkError`.
     public init(
-        listen address: NodeAddress, settings: ReductionBenchmarkSettings = .init()
+        listen address: NodeAddress, settings: ReductionBenchmarkSettings = .init(),
+        isSealed: Bool
     ) throws {
         self.settings = settings
-        listener = try StreamListener.listen(on: address, preamble: MeshProtocol.meshPreamble)
+        security = isSealed ? Self.sealed : .plain
+        listener = try StreamListener.listen(
+            on: address, preamble: MeshProtocol.meshPreamble, security: security)
         self.address = listener.localAddress ?? address
         listener.onConnection = { [weak self] in self?.accept($0) }
     }
@@ -112,7 +122,8 @@ public final class ReductionBenchmark {
     }
 
     private func connect(to leader: NodeAddress, until limit: Instant) {
-        let stream = StreamConnection.connect(to: leader, preamble: MeshProtocol.meshPreamble)
+        let stream = StreamConnection.connect(
+            to: leader, preamble: MeshProtocol.meshPreamble, security: security)
         // The leader finds the host by itself; nobody has an identity before its rank.
         let nobody = ParticipantID(node: NodeID(.max), boot: 1)
         stream.send(
@@ -197,7 +208,8 @@ public final class ReductionBenchmark {
                 hasAllPlanes: settings.hasAllPlanes)
         else { throw ReductionBenchmarkFailure(description: "a frame out of bounds") }
         let node = ReductionBenchmarkNode(
-            rank: rank, addresses: addresses, noise: noise, stripes: settings.stripes)
+            rank: rank, addresses: addresses, noise: noise, stripes: settings.stripes,
+            security: security)
         node.onArrived = { [weak self] in
             guard let self else { return }
             if rank == 0 { self.answered() } else { self.say(.arrived, to: self.links) }

@@ -22,6 +22,7 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     private let addresses: [NodeAddress]
     private let noise: NoiseFilm
     private let stripes: Int
+    private let security: StreamSecurity
     private let tiles: [FilmTile]
     private let expected: Film
     private var driver: FrameDriver?
@@ -31,7 +32,11 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     private var streams: [StreamConnection] = []
     private var cpuAtStart = 0.0
 
-    init(rank: Int, addresses: [NodeAddress], noise: NoiseFilm, stripes: Int) {
+    init(
+        rank: Int, addresses: [NodeAddress], noise: NoiseFilm, stripes: Int,
+        security: StreamSecurity
+    ) {
+        self.security = security
         self.stripes = stripes
         self.rank = rank
         self.addresses = addresses
@@ -122,7 +127,7 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
         let stream = StreamConnection.connect(
             to: addresses[Int(participant.node.rawValue) - 1],
-            preamble: MeshProtocol.meshPreamble)
+            preamble: MeshProtocol.meshPreamble, security: security)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         streams.append(stream)
         return stream

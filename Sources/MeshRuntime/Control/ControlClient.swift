@@ -3,6 +3,7 @@
 import Foundation
 import Glibc
 public import MeshCore
+import MeshSecurity
 import Tracer
 
 /// Why a daemon could not be asked.
@@ -132,6 +133,16 @@ public final class ControlClient {
     public func nodes() async throws -> [NodeReport] {
         guard case .nodes(let nodes) = try await ask(.nodes) else { throw unexpected }
         return nodes
+    }
+
+    /// Has the daemon take over the keys that are on disk now.
+    /// - Returns: what it says to that.
+    public func rejoin() async throws -> String {
+        switch try await ask(.rejoin) {
+        case .notice(let line): return line
+        case .failed(let reason): throw ControlError.refused(reason)
+        default: throw unexpected
+        }
     }
 
     public func status() async throws -> DaemonStatus {

@@ -30,6 +30,8 @@ enum ControlRequest: Codable {
     case submit(FrameJob)
     /// All missing files have been sent.
     case filesSent
+    /// The keys of the mesh were changed on disk: take them over.
+    case rejoin
     /// End the frame and give back the picture so far.
     case cancel
 }

@@ -5,6 +5,7 @@ import Foundation
 import Gossip
 import MeshCore
 import MeshNode
+import MeshSecurity
 import Tracer
 import WorkStealing
 
@@ -13,6 +14,8 @@ import WorkStealing
 public final class ControlServer {
     private let runtime: NodeRuntime
     private let listener: StreamListener
+    /// Called when the keys on disk are those of another mesh: the daemon is to start anew.
+    public var onRejoin: (@EventLoop () -> Void)?
 
     /// Listens on the socket of the runtime's state folder, readable by its owner only.
     /// - Throws: ``NetworkError``.
@@ -23,7 +26,9 @@ public final class ControlServer {
             preamble: MeshProtocol.controlPreamble, limits: StreamLimits())
         listener.onConnection = { [weak self] stream in
             guard let self else { return }
-            ControlConversation(stream, runtime: self.runtime).begin()
+            let conversation = ControlConversation(stream, runtime: self.runtime)
+            conversation.onRejoin = { [weak self] in self?.onRejoin?() }
+            conversation.begin()
         }
     }
 
@@ -35,6 +40,7 @@ public final class ControlServer {
 private final class ControlConversation {
     private let stream: StreamConnection
     private let runtime: NodeRuntime
+    var onRejoin: (@EventLoop () -> Void)?
     private var job: FrameJob?
     private var requested = EventLoop.now
     /// The files that the daemon asked for and the client has not begun to send, with their sizes.
@@ -98,7 +104,23 @@ private final class ControlConversation {
             allSent = true
             prepareWhenReady()
         case .cancel: cancel?()
+        case .rejoin: rejoin()
         }
+    }
+
+    /// Answers first: this process is another one afterwards.
+    private func rejoin() {
+        do {
+            guard try KeyringFile.load(state: runtime.state.path) != runtime.keyring else {
+                stream.send(kind: ControlKind.reply, ControlReply.notice("nothing has changed"))
+                return
+            }
+        } catch {
+            return fail("\(error)")
+        }
+        stream.send(kind: ControlKind.reply, ControlReply.notice("the daemon goes over to it"))
+        stream.onClose = { [onRejoin] _ in onRejoin?() }
+        stream.closeAfterFlush()
     }
 
     private func submit(_ job: FrameJob) {

@@ -1,8 +1,50 @@
 // What a node says of itself by mDNS (RFC 6763): a service of the type `_meshd._tcp` whose TXT
-// strings name the node. It is a hint where to knock, never a proof of identity: whoever answers
-// there must know the mesh's key. Sans-I/O.
+// strings name the node, and the mesh in a form that only its members recognise. It is a hint
+// where to knock, never a proof of identity: whoever answers there must know the mesh's key.
+// Sans-I/O.
 
 public import MeshCore
+public import MeshSecurity
+
+/// A mesh as its members publish it: with another salt it looks like another one.
+public struct MeshTag: Hashable, Sendable, CustomStringConvertible {
+    static let saltBytes = 8
+    static let tagBytes = 8
+    let salt: [UInt8]
+    let tag: [UInt8]
+
+    /// A tag with a salt of its own.
+    public init(of key: MeshKey) {
+        salt = (0..<Self.saltBytes).map { _ in UInt8.random(in: .min ... .max) }
+        tag = key.tag(salt: salt)
+    }
+
+    /// Reads what `description` writes.
+    init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let salt = Self.bytes(of: parts[0], Self.saltBytes),
+            let tag = Self.bytes(of: parts[1], Self.tagBytes)
+        else { return nil }
+        self.salt = salt
+        self.tag = tag
+    }
+
+    /// Salt and tag, 16 hexadecimal digits each.
+    public var description: String { "\(Self.text(of: salt)).\(Self.text(of: tag))" }
+
+    /// Whether it is a tag of the keyring's mesh.
+    func belongs(to keyring: Keyring) -> Bool { keyring.recognises(tag: tag, salt: salt) }
+
+    private static func text(of bytes: [UInt8]) -> String {
+        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
+    private static func bytes(of text: some StringProtocol, _ count: Int) -> [UInt8]? {
+        let digits = text.compactMap { $0.isASCII ? $0.hexDigitValue : nil }
+        guard digits.count == 2 * count, text.count == 2 * count else { return nil }
+        return (0..<count).map { UInt8(digits[2 * $0] << 4 | digits[2 * $0 + 1]) }
+    }
+}
 
 /// A node as it is published.
 public struct DiscoveryRecord: Hashable, Sendable {
@@ -12,7 +54,8 @@ public struct DiscoveryRecord: Hashable, Sendable {
     static let nameBytesMax = 63
 
     public let node: NodeID
-    public let boot: UInt64
+    /// The mesh that the node is in.
+    public let mesh: MeshTag
     /// The major version of the protocol.
     public let protocolVersion: UInt16
     /// What people see in a service browser; renamed when it is taken.
@@ -22,11 +65,11 @@ public struct DiscoveryRecord: Hashable, Sendable {
 
     /// A name longer than DNS-SD allows is cut; an empty one becomes the node's identity.
     public init(
-        node: NodeID, boot: UInt64, protocolVersion: UInt16, instanceName: String,
+        node: NodeID, mesh: MeshTag, protocolVersion: UInt16, instanceName: String,
         address: NodeAddress
     ) {
         self.node = node
-        self.boot = boot
+        self.mesh = mesh
         self.protocolVersion = protocolVersion
         var name = instanceName.filter { $0 != "\0" && !$0.isNewline }
         while name.utf8.count > Self.nameBytesMax { name.removeLast() }
@@ -35,11 +78,20 @@ public struct DiscoveryRecord: Hashable, Sendable {
     }
 
     /// The TXT strings; together far below what fits a packet.
-    var text: [String] { ["id=\(node)", "v=\(protocolVersion)", "boot=\(boot)"] }
+    var text: [String] { ["id=\(node)", "v=\(protocolVersion)", "t=\(mesh)"] }
 
     /// Finds the node's identity in a service's TXT strings; nil when it is not one of ours.
     static func node(inText text: [String]) -> NodeID? {
-        text.lazy.filter { $0.hasPrefix("id=") }.first.flatMap { NodeID(String($0.dropFirst(3))) }
+        value("id=", in: text).flatMap { NodeID(String($0)) }
+    }
+
+    /// Finds the mesh that a service belongs to; nil when it says none.
+    static func mesh(inText text: [String]) -> MeshTag? {
+        value("t=", in: text).flatMap { MeshTag($0) }
+    }
+
+    private static func value(_ name: String, in text: [String]) -> Substring? {
+        text.first { $0.hasPrefix(name) }?.dropFirst(name.count)
     }
 }
 

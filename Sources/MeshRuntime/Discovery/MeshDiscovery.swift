@@ -8,6 +8,7 @@
 //                                 └──(nothing works: after a growing delay)┘
 
 public import MeshCore
+public import MeshSecurity
 
 /// Publishes this node and reports the others, from `start` to `close`; alive in between.
 @EventLoop
@@ -34,6 +35,8 @@ public final class MeshDiscovery {
     public var onFound: (@EventLoop (NodeID, [NodeAddress]) -> Void)?
     /// Called with a node that has withdrawn or that no interface shows any more.
     public var onLost: (@EventLoop (NodeID) -> Void)?
+    /// Called with the address of a node that is in another mesh, each time it is seen.
+    public var onStranger: (@EventLoop (NodeAddress) -> Void)?
     /// Called with each change of `mode`, and what led to it if that was a failure.
     public var onMode: (@EventLoop (Mode, DiscoveryError?) -> Void)?
     public private(set) var mode = Mode.off
@@ -53,6 +56,7 @@ public final class MeshDiscovery {
     private static let retryDelayMax = Duration.seconds(60)
 
     private let record: DiscoveryRecord
+    private let keyring: Keyring
     private let sources: Sources
     private var nodes: DiscoveredNodes
     private var source: (any ServiceSource)?
@@ -65,8 +69,12 @@ public final class MeshDiscovery {
     private var started: MeshDiscovery?
     private var isStarted: Bool { started != nil }
 
-    public init(record: DiscoveryRecord, sources: Sources = [.daemon, .inProcess]) {
+    /// - Parameter keyring: whose mesh's nodes are looked for.
+    public init(
+        record: DiscoveryRecord, keyring: Keyring, sources: Sources = [.daemon, .inProcess]
+    ) {
         self.record = record
+        self.keyring = keyring
         self.sources = sources
         nodes = DiscoveredNodes(ownNode: record.node)
     }
@@ -84,6 +92,7 @@ public final class MeshDiscovery {
         started = nil
         onFound = nil
         onLost = nil
+        onStranger = nil
         onMode = nil
         retryTimer?.close()
         retryTimer = nil
@@ -152,6 +161,10 @@ public final class MeshDiscovery {
 
     private func appeared(_ key: ServiceKey, _ text: [String], _ address: NodeAddress) {
         guard let node = DiscoveryRecord.node(inText: text), address.port != 0 else { return }
+        guard let mesh = DiscoveryRecord.mesh(inText: text), mesh.belongs(to: keyring) else {
+            if node != record.node { onStranger?(address) }
+            return
+        }
         let change = nodes.appeared(key, node: node, address: address)
         if let lost = change.lost { onLost?(lost) }
         if let addresses = change.found {

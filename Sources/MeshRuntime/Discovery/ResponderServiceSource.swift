@@ -30,7 +30,7 @@ final class ResponderServiceSource: ServiceSource {
         var configuration = AvahiServerConfig()
         _ = core.server_config_init(&configuration)
         defer { core.server_config_free(&configuration) }
-        configuration.host_name = avahi_strdup("meshd-\(record.node)-\(record.boot)")
+        configuration.host_name = avahi_strdup("meshd-\(record.mesh.description.prefix(16))")
         configuration.use_ipv4 = 1
         configuration.use_ipv6 = 0
         configuration.publish_hinfo = 0

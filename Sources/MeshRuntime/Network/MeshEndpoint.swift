@@ -16,12 +16,13 @@ public struct MeshEndpoint {
     /// Binds both; port zero takes one that is free for both.
     /// - Throws: `NetworkError`, such as the address being in use.
     public static func bind(
-        _ address: NodeAddress, preamble: StreamPreamble, limits: StreamLimits = StreamLimits()
+        _ address: NodeAddress, preamble: StreamPreamble, security: StreamSecurity,
+        limits: StreamLimits = StreamLimits()
     ) throws(NetworkError) -> MeshEndpoint {
         var attempt = 1
         while true {
             let listener = try StreamListener.listen(
-                on: address, preamble: preamble, limits: limits)
+                on: address, preamble: preamble, security: security, limits: limits)
             let bound = listener.localAddress ?? address
             do throws(NetworkError) {
                 let datagrams = try DatagramSocket.bind(to: bound)

@@ -2,15 +2,28 @@
 
 import CLibuv
 public import MeshCore
+import MeshSecurity
+
+extension StreamSecurity {
+    /// One end's TLS; nil without.
+    fileprivate func session(as role: TLSSession.Role) -> TLSSession? {
+        switch self {
+        case .plain: nil
+        case .sealed(let keyring): TLSSession(role: role, keyring: keyring)
+        }
+    }
+}
 
 extension StreamConnection {
     /// Begins to connect to a node.
     ///
     /// Returns at once; `onReady` or `onClose` tells how it went, also for what fails at once.
     public static func connect(
-        to address: NodeAddress, preamble: StreamPreamble, limits: StreamLimits = StreamLimits()
+        to address: NodeAddress, preamble: StreamPreamble, security: StreamSecurity,
+        limits: StreamLimits = StreamLimits()
     ) -> StreamConnection {
-        let connection = StreamConnection(preamble: preamble, limits: limits)
+        let connection = StreamConnection(
+            preamble: preamble, session: security.session(as: .client), limits: limits)
         connection.remoteAddress = address
         connection.begin("connect to \(address)") { () throws(NetworkError) in
             let handle = try connection.openTCP()
@@ -25,11 +38,12 @@ extension StreamConnection {
         return connection
     }
 
-    /// Begins to connect to a Unix-domain socket of this machine; else as `connect(to:)`.
+    /// Begins to connect to a Unix-domain socket of this machine, which is not sealed: its rights
+    /// say who may connect. Else as `connect(to:)`.
     public static func connect(
         toSocketFile path: String, preamble: StreamPreamble, limits: StreamLimits = StreamLimits()
     ) -> StreamConnection {
-        let connection = StreamConnection(preamble: preamble, limits: limits)
+        let connection = StreamConnection(preamble: preamble, session: nil, limits: limits)
         connection.begin("connect to \(path)") { () throws(NetworkError) in
             try SocketFile.checkLength(path)
             let handle = try connection.openPipe()
@@ -42,9 +56,10 @@ extension StreamConnection {
     /// Takes the next connection that waits at a listener.
     static func accept(
         from server: UnsafeMutablePointer<uv_stream_t>, isTCP: Bool, preamble: StreamPreamble,
-        limits: StreamLimits
+        security: StreamSecurity, limits: StreamLimits
     ) throws(NetworkError) -> StreamConnection {
-        let connection = StreamConnection(preamble: preamble, limits: limits)
+        let connection = StreamConnection(
+            preamble: preamble, session: security.session(as: .server), limits: limits)
         let handle = isTCP ? try connection.openTCP() : try connection.openPipe()
         do throws(NetworkError) {
             try check(

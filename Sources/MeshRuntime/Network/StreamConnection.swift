@@ -3,13 +3,15 @@
 //     connecting ──► greeting ──► ready ──► lingering ──► closed
 //          └────────────┴───────────┴─────────┴────────────▲
 //
-// greeting: both sides send their preamble at once and wait for the other's.
+// greeting: over TCP the TLS handshake (StreamConnection+Sealing.swift); then both sides send their
+// preamble at once and wait for the other's.
 // lingering: the queue is flushed, our direction is shut, input is read and thrown away until the
 // peer closes too: closing at once with input unread would reset the connection and could take
 // the last frames, such as the reason of a refusal, away from the peer.
 
 import CLibuv
 public import MeshCore
+import MeshSecurity
 
 /// A connection that carries frames, with bounded queues both ways.
 ///
@@ -50,25 +52,31 @@ public final class StreamConnection {
         case closed(StreamCloseReason)
     }
 
-    private(set) var state = State.connecting
+    var state = State.connecting
+    /// TLS, but for sockets of this machine.
+    let session: TLSSession?
+    /// Ciphertext that goes before anything else: of handshakes and alerts.
+    var replies: [UInt8] = []
     private let preamble: StreamPreamble
-    private let limits: StreamLimits
+    let limits: StreamLimits
     private(set) var handle: LoopHandle?
-    private var watchdog: LoopTimer?
-    private var lastActivity = EventLoop.now
+    var watchdog: LoopTimer?
+    var lastActivity = EventLoop.now
 
     private var decoder = FrameDecoder(payloadBytesMax: StreamPreamble.byteCountMax)
-    private var isPaused = false
+    private(set) var isPaused = false
     /// Received but not decoded when reading was paused; at most one receive buffer.
     private var leftover: [UInt8] = []
 
-    private var output = OutputQueue()
-    private var isWriting = false
+    var output = OutputQueue()
+    private(set) var isWriting = false
     private var isBlocked = false
+    private var isFarewellSaid = false
     /// Whether `closeAfterFlush` was called before there was a connection to flush into.
-    private var closesWhenConnected = false
+    private(set) var closesWhenConnected = false
 
-    init(preamble: StreamPreamble, limits: StreamLimits) {
+    init(preamble: StreamPreamble, session: TLSSession?, limits: StreamLimits) {
+        self.session = session
         precondition(limits.queuedBytesLow <= limits.queuedBytesHigh)
         precondition(limits.queuedBytesHigh <= limits.queuedBytesMax)
         precondition(limits.payloadBytesMax < limits.queuedBytesMax)
@@ -115,10 +123,10 @@ public final class StreamConnection {
     }
 
     /// Starts the next write unless one is in progress, which will start it.
-    private func flush() {
+    func flush() {
         // Until the peer's machine has answered, and the preamble has gone ahead, frames wait.
-        guard !isWriting, output.byteCount > 0, let handle, state != .connecting else { return }
-        let request = WriteRequest(output.takeWrite())
+        guard !isWriting, let handle, state != .connecting, let blocks = nextWrite() else { return }
+        let request = WriteRequest(blocks)
         isWriting = true
         let code = request.start(handle.pointer(to: uv_stream_t.self), streamWritten)
         if code < 0 { end(.failed(NetworkError(code: code, operation: "send"))) }
@@ -171,7 +179,7 @@ public final class StreamConnection {
         if !isPaused, isOpen { startReading() }
     }
 
-    private func startReading() {
+    func startReading() {
         guard let handle else { return }
         let stream = handle.pointer(to: uv_stream_t.self)
         let code = uv_read_start(stream, provideReadBuffer, streamRead)
@@ -189,14 +197,15 @@ public final class StreamConnection {
         } else if count > 0 {
             counters.bytesReceived += count
             // What a lingering stream receives counts for nothing, its patience included.
-            guard isOpen else { return }
+            guard isOpen || isShakingHands else { return }
             lastActivity = EventLoop.now
-            decode(UnsafeRawBufferPointer(start: bytes, count: count))
+            let input = UnsafeRawBufferPointer(start: bytes, count: count)
+            if let session { open(input, with: session) } else { decode(input) }
         }
     }
 
     /// Delivers the frames in `bytes`; what a pause leaves over is kept.
-    private func decode(_ bytes: UnsafeRawBufferPointer) {
+    func decode(_ bytes: UnsafeRawBufferPointer) {
         var input = bytes
         do throws(FrameError) {
             while !isPaused, isOpen, let frame = try decoder.next(from: &input) {
@@ -255,20 +264,31 @@ public final class StreamConnection {
         }
         state = .greeting
         lastActivity = EventLoop.now
+        watch()
+        if let session {
+            // A pause is one of frames; the handshake goes on.
+            startReading()
+            reply(of: session)
+        } else {
+            introduce()
+            if !isPaused, isOpen { startReading() }
+        }
+    }
+
+    /// Sends the preamble, before the frames that wait.
+    func introduce() {
         var greeting = OutputQueue()
         greeting.append(kind: StreamPreamble.frameKind, payload: preamble.bytes)
         swap(&greeting, &output)
         output.append(contentsOf: greeting)
-        watch()
         flush()
-        if closesWhenConnected { return linger(.closedHere) }
-        if !isPaused, isOpen { startReading() }
+        if closesWhenConnected { linger(.closedHere) }
     }
 
     /// Takes no more frames, sends what is queued, waits for the peer's end, and closes.
     public func closeAfterFlush() {
         guard isOpen else { return }
-        if state != .connecting {
+        if state != .connecting, !isShakingHands {
             linger(.closedHere)
         } else if output.byteCount == 0 {
             end(.closedHere)
@@ -280,7 +300,7 @@ public final class StreamConnection {
     /// Closes at once; what is queued is lost.
     public func abort() { end(.closedHere) }
 
-    private func linger(_ reason: StreamCloseReason) {
+    func linger(_ reason: StreamCloseReason) {
         state = .lingering(reason, isShut: false)
         lastActivity = EventLoop.now
         leftover = []
@@ -295,6 +315,12 @@ public final class StreamConnection {
         guard case .lingering(_, isShut: false) = state, !isWriting, output.byteCount == 0,
             let handle
         else { return }
+        if let session, !isFarewellSaid {
+            isFarewellSaid = true
+            session.finish()
+            reply(of: session)
+            if isWriting { return }
+        }
         state = .lingering(reason, isShut: true)
         let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
         let stream = handle.pointer(to: uv_stream_t.self)
@@ -330,50 +356,6 @@ public final class StreamConnection {
         onClose = nil
         ended?(reason)
         close?(reason)
-    }
-
-    // MARK: - Time limits
-
-    private var timeout: Duration? {
-        switch state {
-        case .connecting: limits.connectTimeout
-        case .greeting: limits.preambleTimeout
-        case .ready: limits.idleTimeout
-        case .lingering: limits.lingerTimeout
-        case .closed: nil
-        }
-    }
-
-    private func watch() {
-        if let timeout {
-            watchdog?.start(at: lastActivity + timeout)
-        } else {
-            watchdog?.stop()
-        }
-    }
-
-    private func timerFired() {
-        guard let timeout else { return }
-        // Only a ready or lingering stream earns more time by moving.
-        let mayExtend = state != .connecting && state != .greeting
-        if mayExtend, EventLoop.now < lastActivity + timeout {
-            watch()
-            return
-        }
-        switch state {
-        case .connecting: end(.connectTimedOut)
-        case .greeting: end(.preambleTimedOut)
-        case .ready:
-            // A pause is our own doing.
-            if isPaused {
-                lastActivity = EventLoop.now
-                watch()
-            } else {
-                end(.idle)
-            }
-        case .lingering(let reason, _): end(reason)
-        case .closed: break
-        }
     }
 }
 

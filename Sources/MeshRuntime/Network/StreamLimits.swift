@@ -1,5 +1,15 @@
 // The bounds of one stream, what has gone through it, and why it ended.
 
+public import MeshSecurity
+
+/// Whether others can read a stream, and who may be at its other end.
+public enum StreamSecurity: Sendable {
+    /// As it is: for sockets that only this machine's users reach.
+    case plain
+    /// TLS between those who have an accepted key of the keyring.
+    case sealed(Keyring)
+}
+
 /// The bounds of a stream's memory and patience.
 public struct StreamLimits: Hashable, Sendable {
     /// The largest payload of a frame, bytes, in both directions.
@@ -12,7 +22,7 @@ public struct StreamLimits: Hashable, Sendable {
     public var queuedBytesMax = 64 << 20
     /// From the start of a connection until the peer's machine has answered.
     public var connectTimeout = Duration.seconds(5)
-    /// From there until the peer's preamble has arrived.
+    /// From there until both ends have proven themselves and the peer's preamble has arrived.
     public var preambleTimeout = Duration.seconds(5)
     /// A stream on which nothing moves either way for this long is closed; nil for never.
     public var idleTimeout: Duration?
@@ -26,7 +36,7 @@ public struct StreamLimits: Hashable, Sendable {
 
 /// What has gone through a stream.
 public struct StreamCounters: Hashable, Sendable {
-    /// Given to the system, frame headers included.
+    /// Given to the system, with all that frames and TLS add.
     public var bytesSent = 0
     public var bytesReceived = 0
     /// Queued for sending, the preamble not counted.
@@ -51,6 +61,8 @@ public enum StreamCloseReason: Error, Hashable, Sendable, CustomStringConvertibl
     case garbage(FrameError)
     /// The peer is meshd, but not one that this node can talk to.
     case incompatible(StreamPreamble.Mismatch)
+    /// One end is not of the other's mesh, or somebody in between has changed bytes.
+    case untrusted(TLSError)
     /// The producer ignored `isWritable` until `queuedBytesMax`.
     case queueFull
 
@@ -64,6 +76,7 @@ public enum StreamCloseReason: Error, Hashable, Sendable, CustomStringConvertibl
         case .idle: "nothing moved for too long"
         case .garbage(let error): "the peer sent \(error)"
         case .incompatible(let mismatch): "\(mismatch)"
+        case .untrusted(let error): "the peer is not trusted: \(error)"
         case .queueFull: "the peer takes less than is sent to it"
         }
     }

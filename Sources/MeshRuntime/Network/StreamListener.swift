@@ -19,6 +19,8 @@ public final class StreamListener {
         public var garbage = 0
         /// Connections of another protocol version or purpose.
         public var incompatible = 0
+        /// Connections that did not prove to be of this mesh.
+        public var untrusted = 0
         /// Connections that the system could not give us.
         public var acceptsFailed = 0
     }
@@ -39,6 +41,8 @@ public final class StreamListener {
     /// Connections that the system keeps for us while the loop is busy.
     private static let backlog: Int32 = 256
 
+    /// Of connections that come from now on.
+    public var security: StreamSecurity
     private let preamble: StreamPreamble
     private let limits: StreamLimits
     private let isTCP: Bool
@@ -46,8 +50,11 @@ public final class StreamListener {
     private var greeting: [ObjectIdentifier: StreamConnection] = [:]
     private var openCount = 0
 
-    private init(isTCP: Bool, preamble: StreamPreamble, limits: StreamLimits) {
+    private init(
+        isTCP: Bool, preamble: StreamPreamble, security: StreamSecurity, limits: StreamLimits
+    ) {
         self.isTCP = isTCP
+        self.security = security
         self.preamble = preamble
         self.limits = limits
     }
@@ -55,9 +62,11 @@ public final class StreamListener {
     /// Listens at an address; port zero lets the system choose one.
     /// - Throws: `NetworkError`, such as the address being in use.
     public static func listen(
-        on address: NodeAddress, preamble: StreamPreamble, limits: StreamLimits = StreamLimits()
+        on address: NodeAddress, preamble: StreamPreamble, security: StreamSecurity,
+        limits: StreamLimits = StreamLimits()
     ) throws(NetworkError) -> StreamListener {
-        let listener = StreamListener(isTCP: true, preamble: preamble, limits: limits)
+        let listener = StreamListener(
+            isTCP: true, preamble: preamble, security: security, limits: limits)
         let loop = EventLoop.loop
         let handle = try LoopHandle.open(uv_tcp_t.self, owner: listener, "create a TCP socket") {
             uv_tcp_init(loop, $0)
@@ -88,7 +97,8 @@ public final class StreamListener {
         limits: StreamLimits = StreamLimits()
     ) throws(NetworkError) -> StreamListener {
         try SocketFile.removeStale(path)
-        let listener = StreamListener(isTCP: false, preamble: preamble, limits: limits)
+        let listener = StreamListener(
+            isTCP: false, preamble: preamble, security: .plain, limits: limits)
         let loop = EventLoop.loop
         let handle = try LoopHandle.open(uv_pipe_t.self, owner: listener, "create a socket") {
             uv_pipe_init(loop, $0, 0)
@@ -131,7 +141,7 @@ public final class StreamListener {
         do throws(NetworkError) {
             connection = try StreamConnection.accept(
                 from: handle.pointer(to: uv_stream_t.self), isTCP: isTCP, preamble: preamble,
-                limits: limits)
+                security: security, limits: limits)
         } catch {
             counters.acceptsFailed += 1
             return
@@ -169,6 +179,7 @@ public final class StreamListener {
         switch reason {
         case .closedHere: return
         case .incompatible: counters.incompatible += 1
+        case .untrusted: counters.untrusted += 1
         default: counters.garbage += 1
         }
         onRejected?(address, reason)

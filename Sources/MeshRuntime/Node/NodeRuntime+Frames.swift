@@ -5,6 +5,7 @@ import Gossip
 import Logging
 import MeshCore
 import MeshNode
+import MeshSecurity
 import Tracer
 import WorkStealing
 
@@ -47,7 +48,7 @@ extension NodeRuntime {
     func perform(_ directive: NodeDirective) {
         switch directive {
         case .sendDatagram(let message, let address):
-            endpoint.datagrams.send(message.encode(), to: address)
+            endpoint.datagrams.send(seal.seal(message.encode()), to: address)
         case .send(let message, let peer, let address):
             send(message, to: peer, at: address)
         case .prepareScene(let frame, let job, let sources):
@@ -88,9 +89,7 @@ extension NodeRuntime {
         }
         sceneFetches[frame] = SceneFetch(
             job: job, store: store, sources: sources,
-            connect: {
-                StreamConnection.connect(to: $0, preamble: MeshProtocol.meshPreamble)
-            },
+            connect: { [unowned self] in self.connect(to: $0) },
             onFinished: { [weak self] failure in
                 self?.fetched(frame, job, failure: failure)
             })

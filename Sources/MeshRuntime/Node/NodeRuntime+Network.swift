@@ -8,7 +8,8 @@ import MeshWire
 import WorkStealing
 
 extension NodeRuntime {
-    func received(datagram bytes: [UInt8], from source: NodeAddress) {
+    func received(datagram packet: [UInt8], from source: NodeAddress) {
+        guard let bytes = opened(packet, from: source) else { return }
         do {
             let message = try GossipMessage(decoding: bytes)
             node.receive(datagram: message, from: source, at: EventLoop.now)
@@ -29,10 +30,11 @@ extension NodeRuntime {
     func rejected(_ source: NodeAddress?, _ reason: StreamCloseReason) {
         garbageReceived += 1
         let from = source.map { "\($0)" } ?? "an unknown address"
-        if case .incompatible = reason {
-            notice("refused a connection from \(from): \(reason)")
-        } else {
-            logger.debug("dropped a connection from \(from): \(reason)")
+        let line = "refused a connection from \(from): \(reason)"
+        switch reason {
+        case .incompatible: note(.otherVersion, line)
+        case .untrusted(let error): note(Stranger(error), line)
+        default: logger.debug("dropped a connection from \(from): \(reason)")
         }
     }
 
@@ -160,7 +162,7 @@ extension NodeRuntime {
 extension NodeRuntime: FrameDriverHost {
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
         guard let address = node.address(of: participant) else { return nil }
-        let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
+        let stream = connect(to: address)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         switch opening {
         case .contribution(let frame, _, _, _), .sum(let frame, _, _, _), .film(let frame):

@@ -7,6 +7,7 @@ import Gossip
 public import Logging
 public import MeshCore
 import MeshNode
+public import MeshSecurity
 import MeshWire
 import Tracer
 import WorkStealing
@@ -62,6 +63,10 @@ public final class NodeRuntime {
     let store: FileStore
     var node: MeshNode
     let endpoint: MeshEndpoint
+    /// The keys of the mesh that this node is in.
+    let keyring: Keyring
+    let seal: PacketSeal
+    var strangers = StrangerLog()
     var discovery: MeshDiscovery?
     var device: CPUDevice?
     var frames: [FrameID: FrameDriver] = [:]
@@ -72,7 +77,7 @@ public final class NodeRuntime {
     var contributions: [FrameID: [ParticipantID: ReportedContribution]] = [:]
     lazy var links = PeerLinks(
         opening: StreamOpening.control(sender: identity, name: configuration.name).encoded(),
-        connect: { StreamConnection.connect(to: $0, preamble: MeshProtocol.meshPreamble) })
+        connect: { [unowned self] in self.connect(to: $0) })
     /// Datagrams and streams that were no messages of a mesh.
     public internal(set) var garbageReceived = 0
     /// Units given to the device and not returned.
@@ -86,13 +91,24 @@ public final class NodeRuntime {
     private var isDriving = false
     private(set) var isStopped = false
     /// Called with each line worth telling a person who watches.
-    public var onNotice: (@EventLoop (String) -> Void)?
+    public var onNotice: (@EventLoop (String) -> Void)? {
+        didSet {
+            guard let onNotice else { return }
+            for line in earlyNotices { onNotice(line) }
+            earlyNotices = []
+        }
+    }
+    /// What was to be told before somebody listened; the first lines.
+    private var earlyNotices: [String] = []
+    private static let earlyNoticesMax = 16
 
     /// Binds the node's port and starts it.
     /// - Throws: ``NetworkError`` or ``FileStoreError``.
     public init(
-        configuration: NodeConfiguration, state: StateFolder, logger: Logger
+        configuration: NodeConfiguration, state: StateFolder, keyring: Keyring, logger: Logger
     ) throws {
+        self.keyring = keyring
+        seal = PacketSeal(keyring: keyring)
         self.configuration = configuration
         self.state = state
         self.logger = logger
@@ -101,12 +117,14 @@ public final class NodeRuntime {
         var limits = StreamLimits()
         limits.idleTimeout = .seconds(180)
         endpoint = try MeshEndpoint.bind(
-            configuration.listen, preamble: MeshProtocol.meshPreamble, limits: limits)
+            configuration.listen, preamble: MeshProtocol.meshPreamble,
+            security: .sealed(keyring), limits: limits)
         address = LocalAddresses.told(
             for: endpoint.address, peers: configuration.peers + state.rememberedPeers)
         var settings = MeshNodeConfiguration()
         settings.version = MeshProtocol.programVersion
         settings.gossip.learnsAddress = endpoint.address.isUnspecified
+        settings.gossip.firstSequence = .random(in: .min ... .max)
         settings.devices = "\(configuration.threads) CPU threads"
         node = MeshNode(
             identity: identity, name: configuration.name, address: address,
@@ -140,8 +158,9 @@ public final class NodeRuntime {
     private func startDiscovery() {
         let discovery = MeshDiscovery(
             record: DiscoveryRecord(
-                node: identity.node, boot: identity.boot, protocolVersion: MeshProtocol.major,
-                instanceName: configuration.name, address: endpoint.address))
+                node: identity.node, mesh: MeshTag(of: keyring.current),
+                protocolVersion: MeshProtocol.major, instanceName: "\(identity.node)",
+                address: endpoint.address), keyring: keyring)
         discovery.onMode = { [weak self] mode, failure in
             let cause = failure.map { " (\($0))" } ?? ""
             self?.logger.info("mDNS: \(mode)\(cause)")
@@ -151,6 +170,7 @@ public final class NodeRuntime {
             self.node.discovered(addresses, at: EventLoop.now)
             self.drive()
         }
+        discovery.onStranger = { [weak self] in self?.sawOtherMesh(at: $0) }
         discovery.start()
         self.discovery = discovery
     }
@@ -204,6 +224,7 @@ public final class NodeRuntime {
     }
 
     private func housekeep() {
+        strangers.refillAnswers()
         housekeeping?.start(after: .milliseconds(500))
         links.tidy()
         reportContributions()
@@ -218,6 +239,10 @@ public final class NodeRuntime {
 
     func notice(_ line: String) {
         logger.info("\(line)")
-        onNotice?(line)
+        if let onNotice {
+            onNotice(line)
+        } else if earlyNotices.count < Self.earlyNoticesMax {
+            earlyNotices.append(line)
+        }
     }
 }

@@ -5,6 +5,7 @@ import Dispatch
 import Foundation
 import MeshCore
 import MeshNode
+import MeshSecurity
 import MeshWire
 
 /// Fetches a job's missing files.

@@ -2,6 +2,7 @@
 // mesh this process has joined, or through the daemon of this machine.
 
 import MeshCore
+import MeshSecurity
 public import Tracer
 
 /// How far a frame is.

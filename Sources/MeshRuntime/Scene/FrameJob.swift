@@ -3,6 +3,7 @@
 
 import Foundation
 public import MeshCore
+import MeshSecurity
 public import Tracer
 
 /// Everything that decides a frame's image: settings and the manifest of the scene's files.

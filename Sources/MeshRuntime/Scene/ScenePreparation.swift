@@ -2,6 +2,7 @@
 // own, since it may take seconds.
 
 import Dispatch
+import MeshSecurity
 import Synchronization
 public import MeshCore
 public import Tracer

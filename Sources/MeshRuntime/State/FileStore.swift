@@ -3,6 +3,7 @@
 
 import Foundation
 public import MeshCore
+import MeshSecurity
 
 /// Why bytes did not enter the store.
 public enum FileStoreError: Error, Sendable, CustomStringConvertible {

@@ -100,7 +100,7 @@ public final class StateFolder: Sendable {
     }
 
     /// Replaces a file whole, and has it on the disk before this returns.
-    private static func write(_ text: String, to path: String) throws(StateError) {
+    static func write(_ text: String, to path: String) throws(StateError) {
         let temporary = path + ".new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure(path) }

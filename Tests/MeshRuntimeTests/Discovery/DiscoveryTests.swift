@@ -1,10 +1,12 @@
 // Discovery: what is kept of the services seen, and real mDNS between responders of this process.
 
 import MeshCore
+import MeshSecurity
 import Testing
 
 @testable import MeshRuntime
 
+private let ring = Keyring(key: MeshKey(), created: "now")
 private let one = NodeAddress(10, 0, 0, 1, port: 7_000)
 private let two = NodeAddress(10, 0, 0, 2, port: 7_000)
 private let local = NodeAddress(127, 0, 0, 1, port: 7_000)
@@ -62,14 +64,23 @@ struct DiscoveredNodesTests {
     @Test("A record's text names the node, foreign texts name none, a long name is cut")
     func records() {
         let record = DiscoveryRecord(
-            node: NodeID(0xabcdef), boot: 3, protocolVersion: 1,
+            node: NodeID(0xabcdef), mesh: MeshTag(of: ring.current), protocolVersion: 1,
             instanceName: String(repeating: "ä", count: 100), address: one)
         #expect(DiscoveryRecord.node(inText: record.text) == NodeID(0xabcdef))
         #expect(record.text.allSatisfy { $0.utf8.count <= 255 })
         #expect(record.instanceName == String(repeating: "ä", count: 31))
-        for text in [[], ["id="], ["id=xyz"], ["v=1", "boot=2"], ["id=00000000000000001"]] {
+        for text in [[], ["id="], ["id=xyz"], ["v=1", "t=2"], ["id=00000000000000001"]] {
             #expect(DiscoveryRecord.node(inText: text) == nil)
         }
+        #expect(DiscoveryRecord.mesh(inText: record.text)?.belongs(to: ring) == true)
+        let other = Keyring(key: MeshKey(), created: "now")
+        #expect(DiscoveryRecord.mesh(inText: record.text)?.belongs(to: other) == false)
+        let zero = String(repeating: "0", count: 16)
+        for text in [[], ["t="], ["t=\(zero)"], ["t=\(zero).\(zero)0"], ["t=\(zero).xyz"]] {
+            #expect(DiscoveryRecord.mesh(inText: text) == nil)
+        }
+        // Two nodes of a mesh look like nodes of two.
+        #expect(MeshTag(of: ring.current) != MeshTag(of: ring.current))
     }
 }
 
@@ -83,8 +94,8 @@ private func hasNetwork() -> Bool {
 struct DiscoveryTests {
     private func record(_ number: UInt64, name: String) -> DiscoveryRecord {
         DiscoveryRecord(
-            node: NodeID(0x1234_5600 + number), boot: EventLoop.now.nanoseconds.magnitude,
-            protocolVersion: 1, instanceName: name,
+            node: NodeID(0x1234_5600 + number), mesh: MeshTag(of: ring.current), protocolVersion: 1,
+            instanceName: name,
             address: NodeAddress(0, 0, 0, 0, port: UInt16(41_000 + number)))
     }
 
@@ -96,7 +107,9 @@ struct DiscoveryTests {
         var found: [Set<NodeID>] = [[], []]
         var addresses: [NodeAddress] = []
         var lost: Set<NodeID> = []
-        let discoveries = records.map { MeshDiscovery(record: $0, sources: .inProcess) }
+        let discoveries = records.map {
+            MeshDiscovery(record: $0, keyring: ring, sources: .inProcess)
+        }
         for (index, discovery) in discoveries.enumerated() {
             discovery.onFound = { node, all in
                 found[index].insert(node)
@@ -120,7 +133,8 @@ struct DiscoveryTests {
     func reopening() async {
         for number in 3..<6 {
             let discovery = MeshDiscovery(
-                record: record(UInt64(number), name: "meshd again"), sources: .inProcess)
+                record: record(UInt64(number), name: "meshd again"), keyring: ring,
+                sources: .inProcess)
             discovery.start()
             await Loop.pause(.milliseconds(5))
             discovery.close()

@@ -1,6 +1,7 @@
 // A node's streams without the node: what the tests of rounds, sums and fetches talk to.
 
 import MeshCore
+import MeshSecurity
 import MeshWire
 import Testing
 import Tracer
@@ -23,7 +24,8 @@ final class StreamPeer: StreamOpener {
     init(_ number: UInt64) throws {
         identity = Films.participant(number)
         listener = try StreamListener.listen(
-            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble)
+            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
         address = try #require(listener.localAddress)
         listener.onConnection = { [weak self] stream in
             stream.onFrame = { [weak self, weak stream] kind, payload in
@@ -48,7 +50,8 @@ final class StreamPeer: StreamOpener {
 
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
         guard let address = addresses[participant] else { return nil }
-        let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
+        let stream = StreamConnection.connect(
+            to: address, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         return stream
     }

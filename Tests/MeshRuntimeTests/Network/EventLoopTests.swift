@@ -1,6 +1,7 @@
 // The event loop: order, time, isolation, and its end.
 
 import MeshCore
+import MeshSecurity
 import Testing
 
 @testable import MeshRuntime
@@ -92,14 +93,20 @@ struct EventLoopTests {
             let connected = Flag()
             EventLoop.submit {
                 let address = NodeAddress(127, 0, 0, 1, port: 0)
-                guard let endpoint = try? MeshEndpoint.bind(address, preamble: preamble) else {
+                guard
+                    let endpoint = try? MeshEndpoint.bind(
+                        address, preamble: preamble, security: .plain)
+                else {
                     return
                 }
+                let ring = Keyring(key: MeshKey(), created: "now")
                 let record = DiscoveryRecord(
-                    node: NodeID(9), boot: 1, protocolVersion: 1, instanceName: "stop",
+                    node: NodeID(9), mesh: MeshTag(of: ring.current), protocolVersion: 1,
+                    instanceName: "stop",
                     address: endpoint.address)
-                MeshDiscovery(record: record, sources: .inProcess).start()
-                let connection = StreamConnection.connect(to: endpoint.address, preamble: preamble)
+                MeshDiscovery(record: record, keyring: ring, sources: .inProcess).start()
+                let connection = StreamConnection.connect(
+                    to: endpoint.address, preamble: preamble, security: .plain)
                 connection.onClose = { _ in preconditionFailure("called while stopping") }
                 connection.onFrame = { kind, payload in
                     connection.send(kind: kind, payload: payload)

@@ -114,19 +114,20 @@ struct SocketTests {
 
     @Test("An endpoint has one port for both protocols, which nobody else can bind")
     func endpoint() async throws {
-        let endpoint = try MeshEndpoint.bind(loopback, preamble: preamble)
+        let endpoint = try MeshEndpoint.bind(loopback, preamble: preamble, security: .plain)
         #expect(endpoint.address.port != 0)
         #expect(endpoint.datagrams.localAddress == endpoint.address)
         #expect(endpoint.listener.localAddress == endpoint.address)
         #expect(throws: NetworkError.self) {
-            try MeshEndpoint.bind(endpoint.address, preamble: preamble)
+            try MeshEndpoint.bind(endpoint.address, preamble: preamble, security: .plain)
         }
         endpoint.close()
         // The port is free again once the handles are closed.
         var again: MeshEndpoint?
         #expect(
             await Loop.until {
-                again = try? MeshEndpoint.bind(endpoint.address, preamble: preamble)
+                again = try? MeshEndpoint.bind(
+                    endpoint.address, preamble: preamble, security: .plain)
                 return again != nil
             })
         again?.close()

@@ -2,6 +2,7 @@
 
 import MeshCore
 import MeshNode
+import MeshSecurity
 import MeshWire
 import Testing
 import Tracer
@@ -114,7 +115,7 @@ struct MeshTests {
         let before = node.runtime.garbageReceived
         for payload in [[], [0xff], [UInt8](repeating: 7, count: 5_000)] as [[UInt8]] {
             let stream = StreamConnection.connect(
-                to: address, preamble: MeshProtocol.meshPreamble)
+                to: address, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
             var isClosed = false
             stream.onClose = { _ in isClosed = true }
             stream.send(kind: StreamKind.opening, payload: payload)
@@ -122,13 +123,15 @@ struct MeshTests {
         }
         #expect(node.runtime.garbageReceived == before + 3)
         // Somebody who claims to be this node.
-        let stream = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
+        let stream = StreamConnection.connect(
+            to: address, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
         var isClosed = false
         stream.onClose = { _ in isClosed = true }
         stream.send(kind: StreamKind.opening, payload: node.runtime.links.opening)
         #expect(await Loop.until { isClosed })
         // Figures that would overflow.
-        let figures = StreamConnection.connect(to: address, preamble: MeshProtocol.meshPreamble)
+        let figures = StreamConnection.connect(
+            to: address, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
         var isCut = false
         figures.onClose = { _ in isCut = true }
         figures.send(

@@ -5,6 +5,7 @@ import Gossip
 import Logging
 import MeshCore
 import MeshNode
+import MeshSecurity
 import ProgramTesting
 import Testing
 import Tracer
@@ -69,13 +70,21 @@ enum Updates {
     }
 }
 
+/// The mesh that the tests' nodes are in.
+enum TestMesh {
+    static let keyring = Keyring(key: MeshKey(), created: "now")
+    static let security = StreamSecurity.sealed(keyring)
+}
+
 /// A node in this process, with a state folder of its own.
 @EventLoop
 final class TestNode {
     let folder: TemporaryFolder
     let runtime: NodeRuntime
 
-    init(_ name: String, peers: [NodeAddress] = []) throws {
+    init(
+        _ name: String, peers: [NodeAddress] = [], keyring: Keyring = TestMesh.keyring
+    ) throws {
         folder = try TemporaryFolder()
         var logger = Logger(label: name)
         logger.logLevel = .critical
@@ -83,7 +92,7 @@ final class TestNode {
             configuration: NodeConfiguration(
                 name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1,
                 peers: peers, usesDiscovery: false, niceness: 0),
-            state: try StateFolder(path: folder.path + "/state"), logger: logger)
+            state: try StateFolder(path: folder.path + "/state"), keyring: keyring, logger: logger)
     }
 
     /// Puts a frame's files into the node's store.

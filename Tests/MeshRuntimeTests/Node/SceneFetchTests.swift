@@ -3,6 +3,7 @@
 import Foundation
 import MeshCore
 import MeshNode
+import MeshSecurity
 import MeshWire
 import Testing
 import Tracer
@@ -41,7 +42,10 @@ struct SceneFetchTests {
             job: job, store: store,
             sources: peers.map { PeerReference(participant: $0.identity, address: $0.address) },
             stallLimit: .milliseconds(300),
-            connect: { StreamConnection.connect(to: $0, preamble: MeshProtocol.meshPreamble) },
+            connect: {
+                StreamConnection.connect(
+                    to: $0, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
+            },
             onFinished: { results.append($0) })
         #expect(await Loop.until { !results.isEmpty })
         await Loop.pause(.milliseconds(5))

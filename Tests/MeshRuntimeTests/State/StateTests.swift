@@ -3,6 +3,7 @@
 import Dispatch
 import Foundation
 import MeshCore
+import MeshSecurity
 import Synchronization
 import Testing
 

@@ -1,0 +1,76 @@
+// The file with the keys of the mesh that a machine is in: `mesh-key` in the state folder, for its
+// owner's eyes only.
+
+import Foundation
+import Glibc
+public import MeshSecurity
+
+/// The keyring of a state folder. Any process of the user may replace it; a daemon reads it when
+/// it starts.
+public enum KeyringFile {
+    /// Far more than the file of a full keyring.
+    private static let bytesMax = 64 << 10
+
+    /// Where the keyring of a state folder is.
+    public static func path(inState state: String) -> String { state + "/mesh-key" }
+
+    /// Reads the keyring; nil when the machine is in no mesh.
+    /// - Throws: ``StateError`` when the file can't be read, is damaged or others may read it.
+    public static func load(state: String) throws(StateError) -> Keyring? {
+        let path = path(inState: state)
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw StateError(
+                description: "cannot read '\(path)': \(String(cString: strerror(errno)))")
+        }
+        let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        guard let rights = attributes?[.posixPermissions] as? Int, rights & 0o077 == 0 else {
+            throw StateError(
+                description: "others may read the mesh's key: chmod 600 '\(path)'; and if they "
+                    + "may have done so, make a new one")
+        }
+        do {
+            let bytes = try handle.read(upToCount: bytesMax) ?? Data()
+            return try Keyring(fileText: String(decoding: bytes, as: UTF8.self))
+        } catch {
+            throw StateError(description: "'\(path)' holds no mesh key: \(error)")
+        }
+    }
+
+    /// Replaces the keyring, whole or not at all.
+    public static func save(_ keyring: Keyring, state: String) throws(StateError) {
+        if let reason = Folder.create(state) {
+            throw StateError(
+                description: "cannot create the state folder '\(state)': \(reason)")
+        }
+        try StateFolder.write(keyring.fileText, to: path(inState: state))
+    }
+
+    /// Removes the keyring.
+    /// - Returns: whether there was one.
+    public static func remove(state: String) throws(StateError) -> Bool {
+        let path = path(inState: state)
+        if unlink(path) == 0 { return true }
+        if errno == ENOENT { return false }
+        throw StateError(
+            description: "cannot remove '\(path)': \(String(cString: strerror(errno)))")
+    }
+
+    /// A mesh as this machine comes into it now: a new one, of this machine alone, unless the key
+    /// is another's.
+    public static func newMesh(key: MeshKey = MeshKey()) -> Keyring {
+        Keyring(key: key, created: Date().ISO8601Format())
+    }
+
+    /// The keyring, or that of a private mesh made now.
+    public static func loadOrMake(
+        state: String
+    ) throws(StateError) -> (keyring: Keyring, isNew: Bool) {
+        if let keyring = try load(state: state) { return (keyring, false) }
+        let keyring = newMesh()
+        try save(keyring, state: state)
+        return (keyring, true)
+    }
+}

@@ -1,0 +1,45 @@
+// The keyring on disk.
+
+import Foundation
+import MeshSecurity
+import ProgramTesting
+import Testing
+
+@testable import MeshRuntime
+
+@Suite("Keyring files")
+struct KeyringFileTests {
+    @Test("A private mesh is made once, kept, and for its owner only")
+    func making() throws {
+        let folder = try TemporaryFolder()
+        let state = folder.path + "/state"
+        #expect(try KeyringFile.load(state: state) == nil)
+        let first = try KeyringFile.loadOrMake(state: state)
+        let second = try KeyringFile.loadOrMake(state: state)
+        #expect(first.isNew && !second.isNew)
+        #expect(first.keyring == second.keyring)
+        let attributes = try FileManager.default.attributesOfItem(
+            atPath: KeyringFile.path(inState: state))
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        #expect(try KeyringFile.remove(state: state))
+        #expect(try !KeyringFile.remove(state: state))
+        #expect(try KeyringFile.load(state: state) == nil)
+    }
+
+    @Test("A key that others may read, and a damaged one, are refused")
+    func refusals() throws {
+        let folder = try TemporaryFolder()
+        let path = KeyringFile.path(inState: folder.path)
+        try KeyringFile.save(KeyringFile.newMesh(), state: folder.path)
+        #expect(chmod(path, 0o640) == 0)
+        let open = #expect(throws: StateError.self) { try KeyringFile.load(state: folder.path) }
+        #expect(open?.description.contains("chmod 600") == true)
+        try "meshd keyring 1\nkey 5ec2e7\n".write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(chmod(path, 0o600) == 0)
+        let damaged = #expect(throws: StateError.self) {
+            try KeyringFile.load(state: folder.path)
+        }
+        #expect(damaged?.description.contains("5ec2e7") == false)
+        #expect(throws: StateError.self) { try KeyringFile.loadOrMake(state: folder.path) }
+    }
+}
