@@ -7,6 +7,8 @@
 #                falls apart, all from the seed; as root
 # make soak SEEDS=1..1000 NODES=32
 #                as many simulated meshes under wild faults
+# make fuzz TIME=600 [TARGET=gltf]
+#                hostile bytes for everything that reads bytes, so many seconds each (docs/TESTING.md)
 # make model     checks the models of the protocols (docs/model); model-mutations, that they can fail
 
 SHELL := /bin/bash
@@ -19,7 +21,7 @@ SOURCES := Package.swift Sources Tests
 PROGRAM_TESTS := LabTests|CommandLineTests
 RUN_TESTS := timeout --foreground 1500 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-.PHONY: all build setup demo test lab-soak soak lint format proto bench model model-mutations install \
+.PHONY: all build setup demo test lab-soak soak fuzz lint format proto bench model model-mutations install \
 	clean
 
 all: build
@@ -52,6 +54,11 @@ SEEDS ?= 1..1000
 NODES ?= 32
 soak: build
 	.build/$(CONFIGURATION)/meshd sim --seeds $(SEEDS) --nodes $(NODES) --faults wild
+
+TIME ?= 600
+TARGET ?=
+fuzz: setup
+	tools/fuzz.sh $(TIME) $(TARGET)
 
 lint:
 	swift format lint --strict --recursive $(SOURCES)

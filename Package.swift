@@ -15,6 +15,11 @@ let strict: [SwiftSetting] = [
 /// again when one that it names has changed, and only then.
 let machines: [Target.Dependency] = ["MeshNode", "Gossip", "WorkStealing", "MeshCore"]
 
+/// What `make fuzz` feeds with bytes, and what `make test` replays the corpora through. They reach
+/// into modules, so that only the tests, or else the fuzzer, have them.
+let fuzzed: [Target.Dependency] =
+    machines + ["MeshWire", "MeshRuntime", "MeshSimulator", "Tracer"]
+
 /// The tracer is written in eight-wide SIMD: AVX2 is its baseline on x86-64.
 let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-mavx2"])]
 
@@ -115,3 +120,18 @@ let package = Package(
             swiftSettings: vectorised),
     ]
 )
+
+if Context.environment["MESHD_FUZZ"] == nil {
+    package.targets.append(
+        .testTarget(
+            name: "FuzzCorpusTests", dependencies: fuzzed, path: "Tests/Fuzzing",
+            exclude: ["Fuzzer"], swiftSettings: vectorised))
+} else {
+    // It has no `@main`: its C function `meshd_fuzz_main` hands over to libFuzzer.
+    package.targets.append(
+        .executableTarget(
+            name: "meshd-fuzz", dependencies: fuzzed, path: "Tests/Fuzzing", exclude: ["Corpus"],
+            swiftSettings: vectorised + [
+                .unsafeFlags(["-parse-as-library"]), .enableExperimentalFeature("Extern"),
+            ]))
+}

@@ -106,6 +106,7 @@ extension FrameParticipant {
         let hash = LedgerUpdate.hash(of: ledger)
         self.root?.lastSum = (round, hash, now + (now - since))
         self.root?.abandonedInRow = 0
+        self.root?.accused = [:]
         clearCommitted(at: now)
         finishRound(at: now)
     }
@@ -119,6 +120,11 @@ extension FrameParticipant {
         // Who cannot reach the root as its parent is the one to be left out.
         let cause = failure.cause == identity ? sender : failure.cause
         guard root.contributors.contains(cause) else { return ignore() }
+        // Who accuses one after the other may be the one that cannot reach them.
+        if let before = root.accused[sender], before != cause, sender != cause {
+            self.root?.exclude(sender)
+        }
+        self.root?.accused[sender] = cause
         abandonRound(cause: cause, at: now)
     }
 
@@ -186,7 +192,7 @@ extension FrameParticipant {
         }
         if root.members.count > configuration.listedMax, let lastSum = root.lastSum {
             // Starts are short once the sum is everywhere.
-            next = max(next, lastSum.at)
+            next = max(next, min(lastSum.at, root.startedAt + heartbeat))
         }
         if isComplete { next = root.farewells == 0 ? now : root.startedAt + heartbeat }
         root.nextStartAt = max(root.earliestStart(at: now, configuration), next)

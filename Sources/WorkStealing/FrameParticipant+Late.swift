@@ -8,7 +8,7 @@ extension RootState {
     struct LateBook: Sendable {
         /// Claimed for long, and in no sealed partial film.
         var aged: IntervalSet
-        /// The last few claims of members, with the member's speed.
+        /// The last few claims of members, with the member's speed; the slowest first.
         var last: [(samplesPerSecond: Double, claims: IntervalSet)]
         /// In sealed partial films.
         var sealed: IntervalSet
@@ -29,6 +29,11 @@ extension RootState {
             if let claims = member.report?.claims, !claims.isEmpty, claims.count <= countMax {
                 last.append((member.samplesPerSecond, claims))
             }
+        }
+        last.sort {
+            ($0.samplesPerSecond, $0.claims.first ?? 0) < (
+                $1.samplesPerSecond, $1.claims.first ?? 0
+            )
         }
         let held = IntervalSet(sealed)
         return LateBook(aged: IntervalSet(aged).subtracting(held), last: last, sealed: held)
@@ -64,6 +69,9 @@ extension FrameParticipant {
         }
     }
 
+    /// Of so many slow nodes at most the last units are looked at for one helper.
+    private static let slowerMax = 16
+
     /// The units that a helper may render as well.
     private mutating func lateUnits(
         for helper: ParticipantID, at position: Int, now: Instant
@@ -76,8 +84,10 @@ extension FrameParticipant {
         let helperSpeed = helper == identity ? speed : root[position].samplesPerSecond
         var more: [SampleRange] = []
         // The last units of a much slower node need not be late: the helper is done before it.
-        for entry in book.last where entry.samplesPerSecond * 2 <= helperSpeed {
-            more += entry.claims.ranges
+        let slower = book.last.prefix { $0.samplesPerSecond * 2 <= helperSpeed }
+        for index in 0..<min(slower.count, Self.slowerMax) {
+            let isAll = slower.count <= Self.slowerMax
+            more += slower[isAll ? index : random.below(slower.count)].claims.ranges
         }
         var own = claims
         if helper != identity {

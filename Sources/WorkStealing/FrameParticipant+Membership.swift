@@ -67,7 +67,9 @@ extension FrameParticipant {
         guard root == nil, term.root != identity, !isDone else { return nil }
         if standing != .listed { return askAdmissionAt }
         // A successor in a large frame does not know all who take part.
-        if unnamedCount > 0, round == nil { return askAdmissionAt }
+        if round == nil, unnamedCount > 0 || participants.count > configuration.listedMax {
+            return askAdmissionAt
+        }
         let heartbeat = heartbeat
         return max(askAdmissionAt, heardAt + heartbeat + heartbeat)
     }
@@ -198,11 +200,14 @@ extension FrameParticipant {
         var members = [identity]
         members += (participants + acquaintances).filter { passedOver.insert($0).inserted }
         if former != identity, !dead.contains(former) { members.append(former) }
-        let knowsAll = unnamedCount == 0
+        root = RootState(members: members, at: now)
+        if unnamedCount > 0 {
+            let count = participantCount
+            root?.expectedCount = count
+            root?.countsLossesAt = now + configuration.partialListPatience
+        }
         participants = members
         (unnamedCount, acquaintances) = (0, [])
-        root = RootState(members: members, at: now)
-        if !knowsAll { root?.countsLossesAt = now + configuration.partialListPatience }
         if lacks(.ledgerTakenForFilm) { filmCoverage.formUnion(ledger) }
         ledgerBook = CommitLedger(unitCount: workSpace.count)
         ledgerBook.replace(with: filmCoverage)

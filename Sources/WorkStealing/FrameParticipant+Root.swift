@@ -143,33 +143,42 @@ extension FrameParticipant {
     mutating func sendStart(to receivers: [ParticipantID], isWhole: Bool = false) {
         guard let round, root != nil else { return }
         let named = root?.namedMembers(configuration) ?? []
-        let unnamed = (root?.members.count ?? 0) - named.count
+        let unnamed = root?.unnamedCount(named: named.count) ?? 0
         let committed = ledger
-        root?.history.note(participants: named, ledger: committed)
+        // The whole is told outside the history, whose few versions are those of rounds.
+        if !isWhole { root?.history.note(participants: named, ledger: committed) }
         for receiver in receivers {
             let position = root?.position(of: receiver)
-            var report: RoundReport?
-            if !isWhole, let position { report = root?[position].report }
-            guard
-                let participants = root?.history.participants(
-                    knowing: report?.participantsHash ?? 0),
-                var ledger = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
-            else { return }
-            if ledger.added.ranges.count > configuration.presumedRangesMin,
-                let presumed = root?.presumedLedger(of: report)
+            let report = isWhole ? nil : position.flatMap { root?[$0].report }
+            var start = RoundStart(round: round, participants: [], ledger: IntervalSet())
+            if isWhole {
+                start.participants = ParticipantsUpdate(whole: named)
+                start.ledger = LedgerUpdate(whole: committed)
+            } else if let participants = root?.history.participants(
+                knowing: report?.participantsHash ?? 0),
+                let ledger = ledgerUpdate(for: report)
             {
-                ledger = root?.history.ledger(knowing: presumed) ?? ledger
+                start.participants = participants
+                start.ledger = ledger
             }
-            var start = RoundStart(round: round, participants: participants, ledger: ledger)
             if unnamed > 0 {
                 start.unnamedCount = unnamed
                 start.includesReceiver = position != nil
+                let isNew = report?.participantsHash ?? 0 == 0
                 start.acquaintances = acquaintances(
-                    isWhole ? configuration.acquaintancesSent : configuration.acquaintancesSentLater
-                )
+                    isNew ? configuration.acquaintancesSent : configuration.acquaintancesSentLater)
             }
             send(.start(start), to: receiver)
         }
+    }
+
+    /// What is new in the ledger since a report, or since the sum that its sender got.
+    private mutating func ledgerUpdate(for report: RoundReport?) -> LedgerUpdate? {
+        let update = root?.history.ledger(knowing: report?.ledgerHash ?? 0)
+        guard let update, update.added.ranges.count > configuration.presumedRangesMin,
+            let presumed = root?.presumedLedger(of: report)
+        else { return update }
+        return root?.history.ledger(knowing: presumed)
     }
 
     /// Some of all members, by chance: about so many.
@@ -206,7 +215,6 @@ extension FrameParticipant {
             return
         }
         root?.noteReport(report, at: position)
-        root?.lateBook = nil
         noteFirstPass(report.claims, of: sender, speed: report.samplesPerSecond, at: now)
         root?[position].aging.observe(report.claims, age: configuration.lateAge, at: now)
         let uncommitted = report.seals.reduce(0) { $0 + $1.coverage.subtracting(ledger).count }
@@ -240,6 +248,7 @@ extension FrameParticipant {
 
     private mutating func endReports(at now: Instant) {
         guard var root else { return }
+        root.lateBook = nil
         for position in root.members.indices.dropFirst() where !root[position].hasReported {
             root[position].missedRounds += 1
             if root[position].silentSince == nil { root[position].silentSince = root.startedAt }
@@ -290,7 +299,10 @@ extension FrameParticipant {
     func isMute(_ member: RootState.Member) -> Bool {
         let limit =
             root?.isIdle == true ? configuration.failuresMaxIdle : configuration.failuresMax
-        return member.failures >= limit && !lacks(.muteWaitedFor)
+        // Who holds nothing any more, and is not left out at present, may try again.
+        let hasNothing = member.report?.seals.isEmpty ?? true
+        let mayTry = hasNothing && member.excludedBefore <= root?.dataNumber ?? 0
+        return member.failures >= limit && !mayTry && !lacks(.muteWaitedFor)
     }
 
     private func largestFilm() -> (holder: ParticipantID, filmUnits: Int)? {

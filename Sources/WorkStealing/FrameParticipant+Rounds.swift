@@ -60,6 +60,7 @@ extension FrameParticipant {
         else { return ignore() }
         let isNew = round != start.round
         round = start.round
+        if unnamedCount == 0, start.unnamedCount > 0 { meetSome(of: participants) }
         participants = list
         unnamedCount = start.unnamedCount
         meet(start.acquaintances)
@@ -80,6 +81,8 @@ extension FrameParticipant {
         report.participantsHash = start.participants.hash
         report.ledgerHash = start.ledger.hash
         send(.report(report), to: sender)
+        // The root takes these for units to be rendered: it is told when they are.
+        if isOfFirstPass(report.claims) { owesFirstPass = true }
         if isLedgerComplete { wantFilm(at: now + configuration.finalFetchDelay) }
     }
 
@@ -92,6 +95,13 @@ extension FrameParticipant {
             && list.removed.count <= configuration.participantsMax && isValid(start.ledger.added)
             && (!list.isWhole || list.applied(to: []) != nil)
             && (!start.ledger.isWhole || start.ledger.applied(to: IntervalSet()) != nil)
+    }
+
+    /// A frame has become large: what was the list of all is where acquaintances come from.
+    private mutating func meetSome(of all: [ParticipantID]) {
+        acquaintances = all.filter { $0 != identity }
+        random.shuffle(&acquaintances)
+        acquaintances = Array(acquaintances.prefix(configuration.acquaintancesMax))
     }
 
     /// Remembers participants of a large frame; the newest last.

@@ -175,7 +175,7 @@ extension FrameParticipant {
         to id: GrantID, accepted: Bool, from thief: ParticipantID, at now: Instant
     ) {
         guard let lent = grants.settle(id, from: thief), !accepted else { return }
-        addClaims(lent.units, at: now)
+        takeBack(lent, at: now)
     }
 
     /// Takes back what was lent to the dead, the dismissed and the silent.
@@ -183,7 +183,14 @@ extension FrameParticipant {
         let back = grants.takeBack(at: now) { dead.contains($0) }
         for lent in back {
             statistics.grantsTakenBack += 1
-            addClaims(lent.units, at: now)
+            takeBack(lent, at: now)
+        }
+    }
+
+    private mutating func takeBack(_ lent: GrantBook.Lent, at now: Instant) {
+        addClaims(lent.units, at: now)
+        if isOfFirstPass(lent.units), let position = root?.position(of: lent.thief) {
+            root?[position].firstPassUntil = nil
         }
     }
 

@@ -96,12 +96,16 @@ struct RootState: Sendable {
     var lastCost: Duration = .zero
     var abandonedInRow = 0
     var loss = LossWatch()
-    /// Not before: others may hold what is missing.
+    /// Not before: others may hold what is missing…
     var countsLossesAt: Instant
+    /// … who took part under the last root, so many in all, and are on their way to this one.
+    var expectedCount = 0
     /// The plans of the data phase, to repeat them once.
     var plans: [(ParticipantID, RoundPlan)] = []
     var contributors: [ParticipantID] = []
     var plansRepeatAt: Instant?
+    /// Whom contributors last named as the cause of a failure, since the last commit; looked up.
+    var accused: [ParticipantID: ParticipantID] = [:]
     var farewells = 0
     /// Whether a round was started because the first pass seemed to be rendered.
     var hasHurriedFirstImage = false
@@ -166,6 +170,13 @@ struct RootState: Sendable {
         for (position, member) in members.enumerated() { index[member.id] = position }
         countAwaited()
         return gone
+    }
+
+    /// How many take part whom starts do not name. A successor that knows few says so: if it dies,
+    /// too, the next one must not think that these were all.
+    func unnamedCount(named: Int) -> Int {
+        let expected = startedAt < countsLossesAt ? expectedCount : 0
+        return max(members.count, expected) - named
     }
 
     /// The hash of the ledger that a member has if it got the sum of the last commit; nil when that

@@ -30,12 +30,17 @@ enum RoundPlanner {
         let ordered = offers.map { ($0, $0.coverage.count) }.sorted { a, b in
             a.1 != b.1 ? a.1 > b.1 : (a.0.owner, a.0.seal) < (b.0.owner, b.0.seal)
         }
+        // Usually all are disjoint, which one look at all together shows.
+        let together = IntervalSet(ledger.ranges + offers.flatMap(\.coverage.ranges))
+        let areDisjoint = together.count == ordered.reduce(ledger.count) { $0 + $1.1 }
         var used = ledger
         var parts: [Part] = []
         var index: [ParticipantID: Int] = [:]
         for (offer, count) in ordered where count > 0 && !excluded.contains(offer.owner) {
-            guard mayOverlap || used.isDisjoint(with: offer.coverage) else { continue }
-            used.formUnion(offer.coverage)
+            if !areDisjoint {
+                guard mayOverlap || used.isDisjoint(with: offer.coverage) else { continue }
+                used.formUnion(offer.coverage)
+            }
             if let known = index[offer.owner] {
                 parts[known].seals.append(offer.seal)
                 parts[known].unitCount += count

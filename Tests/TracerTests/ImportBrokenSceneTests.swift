@@ -66,10 +66,13 @@ struct Breakage: Sendable, CustomTestStringConvertible {
             #""count":9223372036854775807,"type":"VEC3""#, "impossible count"),
         .init(
             "a large count", #""count":3,"type":"SCALAR""#, #""count":4000000000,"type":"SCALAR""#,
-            "more than 67108864 triangles"),
+            "behind the end of buffer view 1"),
         .init(
             "zeros without end", #"{"bufferView":1,"componentType":5123,"count":3"#,
             #"{"componentType":5123,"count":100000000"#, "elements without data"),
+        .init(
+            "vertices of zeros without end", #"{"bufferView":0,"componentType":5126,"count":3"#,
+            #"{"componentType":5126,"count":2000000"#, "elements without data"),
         .init(
             "an offset behind the end", #""componentType":5126"#,
             #""byteOffset":4,"componentType":5126"#, "behind the end of buffer view 0"),
@@ -241,6 +244,20 @@ struct ImportBrokenSceneTests {
         let files = MemoryFiles(files: ["s.gltf": Array(text.utf8), "t.bin": TriangleFile.binary])
         let scene = try SceneImporter.load(main: "s.gltf", environment: nil, from: files).scene
         #expect(scene.instances.count == 1)
+    }
+
+    @Test("Many primitives of zeros are refused: a short text makes no gigabytes")
+    func manyZeros() throws {
+        let primitives = (0..<40).map { #"{"attributes":{"POSITION":0,"A\#($0)":0}}"# }
+        var text = TriangleFile.json.replacingOccurrences(
+            of: #"{"attributes":{"POSITION":0},"indices":1}"#,
+            with: primitives.joined(separator: ","))
+        text = text.replacingOccurrences(
+            of: #"{"bufferView":0,"componentType":5126,"count":3"#,
+            with: #"{"componentType":5126,"count":60000"#)
+        let files = MemoryFiles(files: ["s.gltf": Array(text.utf8), "t.bin": TriangleFile.binary])
+        let reason = try #require(TriangleFile.failure(files)).description
+        #expect(reason.contains("elements without data"))
     }
 
     @Test("A cycle of nodes is refused, with scenes and without")

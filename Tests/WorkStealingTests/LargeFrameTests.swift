@@ -163,6 +163,10 @@ import Testing
             while let directive = machine.nextDirective() {
                 if case .event(.lost(let units)) = directive { lost.formUnion(units) }
                 guard case .send(.start(let start), let to) = directive else { continue }
+                if now < tookOverAt + configuration.partialListPatience {
+                    // It does not say that these are all, so that the next successor knows, too.
+                    #expect(start.unnamedCount == 101 && start.includesReceiver)
+                }
                 let report = RoundReport(
                     round: start.round, seals: [], claims: IntervalSet(), filmUnits: 0,
                     samplesPerSecond: 1)
@@ -171,6 +175,47 @@ import Testing
         }
         #expect(lost == IntervalSet(try space().all))
         #expect(now - tookOverAt >= configuration.partialListPatience)
+    }
+
+    @Test("A frame that becomes large leaves a participant enough to steal from")
+    func becomesLarge() throws {
+        var machine = try joiner()
+        let all = [originator, me] + (2...9).map(participant)
+        let small = RoundStart(
+            round: RoundID(term: term, number: 1), participants: all, ledger: IntervalSet())
+        machine.receive(.start(small), from: originator, at: .zero)
+        #expect(machine.acquaintances.isEmpty)
+        machine.receive(start(2, acquaintances: [participant(50)]), from: originator, at: .zero)
+        #expect(machine.acquaintances.count == configuration.acquaintancesMax)
+        #expect(machine.acquaintances.last == participant(50))
+        #expect(Set(machine.acquaintances).isSubset(of: all + [participant(50)]))
+        #expect(!machine.acquaintances.contains(me))
+    }
+
+    @Test("A root of a large frame that steps down asks for admission at once")
+    func rootStepsDown() throws {
+        var root = FrameParticipant(
+            originating: frame, workSpace: try space(), identity: originator,
+            configuration: configuration, seed: 1, at: .zero)
+        root.setSpeed(samplesPerSecond: 100)
+        for number in 2...60 {
+            let request = AdmissionRequest(term: term, samplesPerSecond: 100)
+            root.receive(.admissionRequest(request), from: participant(number), at: .zero)
+        }
+        root.tick(at: root.nextDeadline)
+        _ = sent(&root)
+        let successor = Term(number: 2, root: participant(2))
+        root.learned(term: successor, at: .zero + .seconds(1))
+        _ = sent(&root)
+        var asked: Instant?
+        while asked == nil, root.nextDeadline < .zero + .seconds(20) {
+            let now = root.nextDeadline
+            root.tick(at: now)
+            for (message, to) in sent(&root) {
+                if case .admissionRequest = message, to == participant(2) { asked = now }
+            }
+        }
+        #expect(try #require(asked) <= .zero + .seconds(1) + configuration.admissionInterval)
     }
 
     @Test("Whom a successor does not know asks it for admission as soon as it hears of its term")

@@ -35,9 +35,15 @@ struct GLTFAccessors: Sendable {
         let isNormalized: Bool
     }
 
-    /// The number of elements of an accessor.
+    /// The number of elements of an accessor, which are no more than its data can hold.
     func count(of accessor: Int) throws(SceneError) -> Int {
         try self.accessor(accessor).count
+    }
+
+    /// The number of elements of an accessor that stand in no buffer: all of them, or none.
+    func elementsWithoutData(of accessor: Int) throws(SceneError) -> Int {
+        let accessor = try self.accessor(accessor)
+        return accessor.bufferView == nil ? accessor.count : 0
     }
 
     /// The elements of an accessor as numbers, integers scaled where the accessor says so.
@@ -107,6 +113,16 @@ struct GLTFAccessors: Sendable {
         guard accessor.count >= 0, accessor.count <= Int(UInt32.max) else {
             throw malformed("accessor \(index) has the impossible count \(accessor.count)")
         }
+        // Callers ask for memory by this count before they read an element, of a byte at least.
+        guard let view = accessor.bufferView else {
+            guard accessor.count <= SceneLimits.elementsWithoutDataMax else {
+                throw .tooLarge("accessor \(index) has \(accessor.count) elements without data")
+            }
+            return accessor
+        }
+        guard accessor.count <= (try bytes(ofView: view)).range.count else {
+            throw malformed("accessor \(index) reaches behind the end of buffer view \(view)")
+        }
         return accessor
     }
 
@@ -138,12 +154,7 @@ struct GLTFAccessors: Sendable {
     private func layout(
         of accessor: GLTFDocument.Accessor, _ index: Int, width: Int, component: Component
     ) throws(SceneError) -> Layout? {
-        guard let view = accessor.bufferView else {
-            guard accessor.count <= SceneLimits.elementsWithoutDataMax else {
-                throw .tooLarge("accessor \(index) has \(accessor.count) elements without data")
-            }
-            return nil
-        }
+        guard let view = accessor.bufferView else { return nil }
         return try layout(
             view: view, offset: accessor.byteOffset ?? 0, count: accessor.count, width: width,
             component: component, isNormalized: accessor.normalized ?? false,

@@ -45,6 +45,7 @@ extension GLTFSceneBuilder {
             return nil
         }
         noteIgnoredParts(of: primitive, shown)
+        try noteRead(of: positionAccessor)
         let vertexCount = try accessors.count(of: positionAccessor)
         let corners = try corners(of: primitive, vertexCount: vertexCount, mode: mode, shown)
         guard !corners.isEmpty else {
@@ -94,12 +95,24 @@ extension GLTFSceneBuilder {
         }
     }
 
+    /// Counts what an accessor gives without a byte of data behind it: else a few hundred bytes of
+    /// text, with many primitives, would become gigabytes of triangles.
+    private mutating func noteRead(of accessor: Int) throws(SceneError) {
+        elementsWithoutData += try accessors.elementsWithoutData(of: accessor)
+        guard elementsWithoutData <= SceneLimits.elementsWithoutDataMax else {
+            throw .tooLarge(
+                "'\(file)' has more than \(SceneLimits.elementsWithoutDataMax) elements without data"
+            )
+        }
+    }
+
     /// The vertices of each triangle's corners, `3 × triangles`, each below `vertexCount`.
     private mutating func corners(
         of primitive: GLTFDocument.Primitive, vertexCount: Int, mode: Int, _ shown: String
     ) throws(SceneError) -> [UInt32] {
         let listed: Int
         if let accessor = primitive.indices {
+            try noteRead(of: accessor)
             listed = try accessors.count(of: accessor)
         } else {
             listed = vertexCount
@@ -156,11 +169,12 @@ extension GLTFSceneBuilder {
     }
 
     /// A vertex attribute, empty when the primitive has none.
-    private func attribute(
+    private mutating func attribute(
         _ name: String, of primitive: GLTFDocument.Primitive, width: Int, _ vertexCount: Int,
         _ selection: [UInt32]?, _ shown: String
     ) throws(SceneError) -> [Float] {
         guard let accessor = primitive.attributes[name] else { return [] }
+        try noteRead(of: accessor)
         let count = try accessors.count(of: accessor)
         guard count == vertexCount else {
             throw malformed("\(shown) has \(count) of \(name) for \(vertexCount) vertices")

@@ -22,6 +22,8 @@ struct GLTFSceneBuilder {
     /// What each mesh that was met became: many nodes may show one of many primitives.
     var importedMeshes: [Int: [Int]] = [:]
     var triangleCount = 0
+    /// Elements that primitives read and that stand in no buffer.
+    var elementsWithoutData = 0
 
     init(
         _ container: GLTFContainer, file: String, files: any SceneFiles

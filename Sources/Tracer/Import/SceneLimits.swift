@@ -10,8 +10,9 @@ enum SceneLimits {
     static let nodesMax = 1 << 24
     static let lightsMax = 1 << 16
     static let camerasMax = 1 << 12
-    /// Elements of an accessor that has no data (it is all zeros).
-    static let elementsWithoutDataMax = 1 << 22
+    /// Elements without data (they are all zeros) that all primitives read: each may become a
+    /// triangle.
+    static let elementsWithoutDataMax = 1 << 20
     /// Pixels of one image, 16,384².
     static let imagePixelsMax = 1 << 28
     /// The side of an image, pixels.
