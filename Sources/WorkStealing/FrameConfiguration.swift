@@ -180,8 +180,11 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var answeredGrantsMax = 1_024
     /// Thieves remembered for pushing work.
     public var waitingMax = 32
-    /// Late units given to one helper at a time.
+    /// Late units in one message.
     public var lateUnitsMax = 4
+    /// Late units that a helper has taken and not rendered: answers of a busy root come late, and
+    /// all at once. Their owners have left them to it.
+    public var helpingMax = 64
     /// Late units whose helpers the root remembers.
     public var helpedUnitsMax = 4_096
     /// Members whose gossiped work is remembered.
