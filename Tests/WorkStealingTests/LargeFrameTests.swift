@@ -236,3 +236,27 @@ import Testing
         #expect(try #require(asked) <= .zero + .seconds(1) + configuration.admissionInterval)
     }
 }
+
+@Suite struct ClaimIndexTests {
+    @Test("The owners of a unit are found among overlapping claims, as if each were asked")
+    func owners() {
+        var random = RandomNumbers(seed: 7)
+        for _ in 0..<50 {
+            let claims = (0..<20).map { number in
+                let lower = random.below(90)
+                return (
+                    range: SampleRange(lower, lower + 1 + random.below(10)),
+                    owner: ParticipantID(node: NodeID(UInt64(number)), boot: 1)
+                )
+            }
+            let index = RootState.ClaimIndex(claims)
+            for unit in 0..<105 {
+                let expected = claims.filter {
+                    $0.range.lowerBound <= unit && unit < $0.range.upperBound
+                }
+                #expect(Set(index.owners(of: unit)) == Set(expected.map(\.owner)))
+            }
+        }
+        #expect(RootState.ClaimIndex([]).owners(of: 0).isEmpty)
+    }
+}
