@@ -46,7 +46,7 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// How long a round waits for the reports of participants that answered the last one:
     /// an ordinary hiccup of a busy workstation.
     public var reportTimeout: Duration = .seconds(1)
-    /// And longer for each participant: ten kilobytes for each pass in that time at 1 Gbit/s.
+    /// And longer for each participant: what twelve kilobytes take on a root's link of 1 Gbit/s.
     public var reportTimeoutPerParticipant: Duration = .microseconds(100)
     /// How long it waits for those that missed the last one, once all others have answered.
     public var reportPatience: Duration = .milliseconds(20)

@@ -24,7 +24,6 @@ extension FrameParticipant {
                 Occupancy("members", root.members.count, max: configuration.participantsMax),
                 Occupancy("plans", root.plans.count, max: root.members.count),
                 Occupancy("accused", root.accused.count, max: configuration.participantsMax),
-                Occupancy("accused", root.accused.count, max: configuration.participantsMax),
                 Occupancy("helped", root.helped.count, max: configuration.helpedUnitsMax),
             ]
         }
