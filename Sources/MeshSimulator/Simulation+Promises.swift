@@ -9,8 +9,9 @@ import WorkStealing
 extension Simulation {
     /// How long a unit may be without a holder once nothing goes wrong any more: a root notices
     /// four rounds in a row (docs/PROTOCOL.md §5), the first at a heartbeat of a second, each as
-    /// long as it waits for silent participants, which it dismisses after 3 s.
-    static let lossWindow: Duration = .seconds(12)
+    /// long as it waits for silent participants, which it dismisses after 3 s. All these are longer
+    /// with many participants.
+    var lossWindow: Duration { .seconds(12) + .milliseconds(1) * nodes.count }
     /// How long after the last fault all views of the members are true: two suspicions of 11 s, by
     /// a node whose local health is bad, and two comparisons of views, which come each 15 s, with
     /// contacts to the dead each 3 s (GossipConfiguration).
@@ -59,7 +60,7 @@ extension Simulation {
             } else {
                 jobs[number].unheld = jobs[number].unheld.intersection(gaps)
             }
-            guard now - jobs[number].unheldSince > Self.lossWindow else { continue }
+            guard now - jobs[number].unheldSince > lossWindow else { continue }
             guard !jobs[number].unheld.isEmpty else { continue }
             violate(.unheldUnits, "nobody holds \(jobs[number].unheld) of frame \(number)")
         }
@@ -76,7 +77,7 @@ extension Simulation {
             parts[process.identity] = process.node.participant(of: frame)
         }
         guard let root = parts.values.filter(\.isRoot).max(by: { $0.term < $1.term }),
-            now - max(disturbedAt, jobs[number].submittedAt) > Self.lossWindow
+            now - max(disturbedAt, jobs[number].submittedAt) > lossWindow
         else { return IntervalSet() }
         var ranges = root.ledger.ranges
         for identity in root.members {

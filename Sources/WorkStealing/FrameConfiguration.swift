@@ -46,7 +46,7 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// How long a round waits for the reports of participants that answered the last one:
     /// an ordinary hiccup of a busy workstation.
     public var reportTimeout: Duration = .seconds(1)
-    /// And longer for each participant: ten kilobytes for each pass in that time at 1 Gbit/s.
+    /// And longer for each participant: what twelve kilobytes take on a root's link of 1 Gbit/s.
     public var reportTimeoutPerParticipant: Duration = .microseconds(100)
     /// How long it waits for those that missed the last one, once all others have answered.
     public var reportPatience: Duration = .milliseconds(20)
@@ -180,8 +180,11 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var answeredGrantsMax = 1_024
     /// Thieves remembered for pushing work.
     public var waitingMax = 32
-    /// Late units given to one helper at a time.
+    /// Late units in one message.
     public var lateUnitsMax = 4
+    /// Late units that a helper has taken and not rendered: answers of a busy root come late, and
+    /// all at once. Their owners have left them to it.
+    public var helpingMax = 64
     /// Late units whose helpers the root remembers.
     public var helpedUnitsMax = 4_096
     /// Members whose gossiped work is remembered.

@@ -13,7 +13,7 @@ extension FrameParticipant {
             Occupancy("lent", grants.lent.count, max: configuration.lentMax),
             Occupancy("answered", grants.answeredCount, max: configuration.answeredGrantsMax),
             Occupancy("waiting", waiting.count, max: configuration.waitingMax),
-            Occupancy("helping", helping.count, max: configuration.lateUnitsMax),
+            Occupancy("helping", helping.count, max: configuration.helpingMax),
             Occupancy("work hints", thief.victims.hintCount, max: configuration.workHintsMax),
             Occupancy("film holders", fetch.completeAt.count, max: 4),
             Occupancy("claims", deque.units.count, max: workSpace.count),
@@ -23,7 +23,6 @@ extension FrameParticipant {
             result += [
                 Occupancy("members", root.members.count, max: configuration.participantsMax),
                 Occupancy("plans", root.plans.count, max: root.members.count),
-                Occupancy("accused", root.accused.count, max: configuration.participantsMax),
                 Occupancy("accused", root.accused.count, max: configuration.participantsMax),
                 Occupancy("helped", root.helped.count, max: configuration.helpedUnitsMax),
             ]

@@ -83,9 +83,10 @@ extension FrameParticipant {
         let usual = max(now, root.lastDataAt + hurried)
         var end = holdsFirstPass ? firstPassEnd(claims, speed: speed, at: now) : now
         for member in root.others { end = max(end, member.firstPassUntil ?? now) }
-        let patience = max(configuration.firstImagePatience, hurried + root.lastCost)
+        let patience = max(configuration.firstImagePatience, root.lastCost)
         guard end > now, end - now < patience else { return usual }
         let wait = end + (end - now) / 4 + configuration.roundIntervalHurried
-        return max(usual, min(wait, root.lastDataAt + hurried + patience + patience))
+        let latest = max(patience, configuration.firstImagePatience * 2)
+        return max(usual, min(wait, root.lastDataAt + hurried + latest))
     }
 }

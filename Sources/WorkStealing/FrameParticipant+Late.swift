@@ -12,6 +12,48 @@ extension RootState {
         var last: [(samplesPerSecond: Double, claims: IntervalSet)]
         /// In sealed partial films.
         var sealed: IntervalSet
+        /// Who claims what.
+        var owners: ClaimIndex
+    }
+
+    /// The claims of all members by place, so that the owners of a unit are found without asking
+    /// each of thousands.
+    struct ClaimIndex: Sendable {
+        /// By lower bound.
+        private let entries: [(range: SampleRange, owner: ParticipantID)]
+        /// The highest upper bound of each entry and all before it.
+        private let upperBounds: [Int]
+
+        init(_ entries: [(range: SampleRange, owner: ParticipantID)]) {
+            self.entries = entries.sorted {
+                ($0.range.lowerBound, $0.owner) < ($1.range.lowerBound, $1.owner)
+            }
+            var highest = 0
+            upperBounds = self.entries.map {
+                highest = max(highest, $0.range.upperBound)
+                return highest
+            }
+        }
+
+        /// Those who claim a unit; in the order of their ranges, the last first.
+        func owners(of unit: Int) -> [ParticipantID] {
+            var found: [ParticipantID] = []
+            var (index, end) = (0, entries.count)
+            while index < end {
+                let middle = (index + end) / 2
+                if entries[middle].range.lowerBound <= unit {
+                    index = middle + 1
+                } else {
+                    end = middle
+                }
+            }
+            // Claims hardly overlap, so this ends soon.
+            while index > 0, upperBounds[index - 1] > unit {
+                index -= 1
+                if entries[index].range.upperBound > unit { found.append(entries[index].owner) }
+            }
+            return found
+        }
     }
 
     /// Puts the reports together.
@@ -21,8 +63,10 @@ extension RootState {
         var aged: [SampleRange] = []
         var sealed: [SampleRange] = []
         var last: [(samplesPerSecond: Double, claims: IntervalSet)] = []
+        var owners: [(range: SampleRange, owner: ParticipantID)] = []
         for member in others {
             aged += member.aging.aged.ranges
+            owners += member.report?.claims.ranges.map { ($0, member.id) } ?? []
             if !isMute(member) {
                 for seal in member.report?.seals ?? [] { sealed += seal.coverage.ranges }
             }
@@ -36,7 +80,9 @@ extension RootState {
             )
         }
         let held = IntervalSet(sealed)
-        return LateBook(aged: IntervalSet(aged).subtracting(held), last: last, sealed: held)
+        return LateBook(
+            aged: IntervalSet(aged).subtracting(held), last: last, sealed: held,
+            owners: ClaimIndex(owners))
     }
 }
 
@@ -58,9 +104,8 @@ extension FrameParticipant {
         let units = LateUnits(
             term: term, units: IntervalSet(SampleRange(unit, unit + 1)))
         if claims.contains(unit) { contest(units.units) }
-        for member in root?.others ?? []
-        where member.id != helper && member.report?.claims.contains(unit) == true {
-            send(.contested(units), to: member.id)
+        for owner in root?.lateBook?.owners.owners(of: unit) ?? [] where owner != helper {
+            send(.contested(units), to: owner)
         }
         if helper == identity {
             help(with: units.units)

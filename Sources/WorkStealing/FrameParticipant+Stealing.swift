@@ -215,7 +215,7 @@ extension FrameParticipant {
     mutating func help(with units: IntervalSet) {
         var fresh = units.subtracting(ledger).subtracting(partials.coverage)
         fresh.subtract(claims)
-        guard !fresh.isEmpty, helping.count + fresh.count <= configuration.lateUnitsMax else {
+        guard !fresh.isEmpty, helping.count + fresh.count <= configuration.helpingMax else {
             return
         }
         helping.formUnion(fresh)

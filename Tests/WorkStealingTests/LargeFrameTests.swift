@@ -58,8 +58,21 @@ import Testing
         return machine
     }
 
-    @Test("A start of a large frame names its first successors, and its size stays the same")
-    func rootNamesSome() throws {
+    /// When a machine next asks for admission, within 20 s.
+    func nextAdmissionRequest(
+        of machine: inout FrameParticipant, to root: ParticipantID
+    ) -> Instant? {
+        while machine.nextDeadline < .zero + .seconds(20) {
+            let now = machine.nextDeadline
+            machine.tick(at: now)
+            for (message, to) in sent(&machine) where to == root {
+                if case .admissionRequest = message { return now }
+            }
+        }
+        return nil
+    }
+
+    func rootOfSixty() throws -> FrameParticipant {
         var root = FrameParticipant(
             originating: frame, workSpace: try space(), identity: originator,
             configuration: configuration, seed: 1, at: .zero)
@@ -68,6 +81,12 @@ import Testing
             let request = AdmissionRequest(term: term, samplesPerSecond: 100)
             root.receive(.admissionRequest(request), from: participant(number), at: .zero)
         }
+        return root
+    }
+
+    @Test("A start of a large frame names its first successors, and its size stays the same")
+    func rootNamesSome() throws {
+        var root = try rootOfSixty()
         _ = sent(&root)
         root.tick(at: root.nextDeadline)
         let starts = sent(&root).compactMap { message, receiver -> (RoundStart, ParticipantID)? in
@@ -194,27 +213,13 @@ import Testing
 
     @Test("A root of a large frame that steps down asks for admission at once")
     func rootStepsDown() throws {
-        var root = FrameParticipant(
-            originating: frame, workSpace: try space(), identity: originator,
-            configuration: configuration, seed: 1, at: .zero)
-        root.setSpeed(samplesPerSecond: 100)
-        for number in 2...60 {
-            let request = AdmissionRequest(term: term, samplesPerSecond: 100)
-            root.receive(.admissionRequest(request), from: participant(number), at: .zero)
-        }
+        var root = try rootOfSixty()
         root.tick(at: root.nextDeadline)
         _ = sent(&root)
         let successor = Term(number: 2, root: participant(2))
         root.learned(term: successor, at: .zero + .seconds(1))
         _ = sent(&root)
-        var asked: Instant?
-        while asked == nil, root.nextDeadline < .zero + .seconds(20) {
-            let now = root.nextDeadline
-            root.tick(at: now)
-            for (message, to) in sent(&root) {
-                if case .admissionRequest = message, to == participant(2) { asked = now }
-            }
-        }
+        let asked = nextAdmissionRequest(of: &root, to: participant(2))
         #expect(try #require(asked) <= .zero + .seconds(1) + configuration.admissionInterval)
     }
 
@@ -225,14 +230,31 @@ import Testing
         _ = sent(&machine)
         let successor = Term(number: 2, root: participant(2))
         machine.learned(term: successor, at: .zero + .seconds(1))
-        var asked: Instant?
-        while asked == nil, machine.nextDeadline < .zero + .seconds(20) {
-            let now = machine.nextDeadline
-            machine.tick(at: now)
-            for (message, to) in sent(&machine) {
-                if case .admissionRequest = message, to == participant(2) { asked = now }
+        let asked = nextAdmissionRequest(of: &machine, to: participant(2))
+        #expect(try #require(asked) <= .zero + .seconds(1) + configuration.admissionInterval)
+    }
+}
+
+@Suite struct ClaimIndexTests {
+    @Test("The owners of a unit are found among overlapping claims, as if each were asked")
+    func owners() {
+        var random = RandomNumbers(seed: 7)
+        for _ in 0..<50 {
+            let claims = (0..<20).map { number in
+                let lower = random.below(90)
+                return (
+                    range: SampleRange(lower, lower + 1 + random.below(10)),
+                    owner: ParticipantID(node: NodeID(UInt64(number)), boot: 1)
+                )
+            }
+            let index = RootState.ClaimIndex(claims)
+            for unit in 0..<105 {
+                let expected = claims.filter {
+                    $0.range.lowerBound <= unit && unit < $0.range.upperBound
+                }
+                #expect(Set(index.owners(of: unit)) == Set(expected.map(\.owner)))
             }
         }
-        #expect(try #require(asked) <= .zero + .seconds(1) + configuration.admissionInterval)
+        #expect(RootState.ClaimIndex([]).owners(of: 0).isEmpty)
     }
 }
