@@ -18,7 +18,7 @@ let machines: [Target.Dependency] = ["MeshNode", "Gossip", "WorkStealing", "Mesh
 /// What `make fuzz` feeds with bytes, and what `make test` replays the corpora through. They reach
 /// into modules, so that only the tests, or else the fuzzer, have them.
 let fuzzed: [Target.Dependency] =
-    machines + ["MeshWire", "MeshRuntime", "MeshSimulator", "Tracer"]
+    machines + ["MeshWire", "MeshSecurity", "MeshRuntime", "MeshSimulator", "Tracer"]
 
 /// The tracer is written in eight-wide SIMD: AVX2 is its baseline on x86-64.
 let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-mavx2"])]

@@ -71,10 +71,24 @@ public struct DiscoveryRecord: Hashable, Sendable {
         self.node = node
         self.mesh = mesh
         self.protocolVersion = protocolVersion
-        var name = instanceName.filter { $0 != "\0" && !$0.isNewline }
-        while name.utf8.count > Self.nameBytesMax { name.removeLast() }
-        self.instanceName = name.isEmpty ? "\(node)" : name
+        let name = instanceName.filter { $0 != "\0" && !$0.isNewline }
+        self.instanceName = Self.cut(name.isEmpty ? "\(node)" : name, to: Self.nameBytesMax)
         self.address = address
+    }
+
+    private static func cut(_ name: String, to bytesMax: Int) -> String {
+        var name = name
+        while name.utf8.count > bytesMax { name.removeLast() }
+        return name
+    }
+
+    /// Another name, for when the instance's is taken; by chance, since two who claim a name at
+    /// once may both have to give it up: mDNS breaks the tie for each record (SRV, TXT) by its
+    /// bytes, those in the TXT are random, and so each may lose one. Counting on, as Avahi
+    /// proposes, both would meet again at the next number, and lose again in the same way.
+    var alternativeName: String {
+        let suffix = String(UInt32.random(in: 0x1000_0000 ... .max), radix: 16)
+        return Self.cut(instanceName, to: Self.nameBytesMax - suffix.utf8.count - 1) + " " + suffix
     }
 
     /// The TXT strings; together far below what fits a packet.

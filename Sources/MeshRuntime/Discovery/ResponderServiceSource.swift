@@ -30,8 +30,7 @@ final class ResponderServiceSource: ServiceSource {
         var configuration = AvahiServerConfig()
         _ = core.server_config_init(&configuration)
         defer { core.server_config_free(&configuration) }
-        // No other start of any node has this name. The node id comes first: of two responders
-        // that claim one service name at once, the host names decide who gives way.
+        // No other start of any node has this name.
         let host = "meshd-\(record.node)-\(record.mesh.description.prefix(16))"
         configuration.host_name = avahi_strdup(host)
         configuration.use_ipv4 = 1

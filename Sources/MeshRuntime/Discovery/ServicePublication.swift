@@ -69,7 +69,7 @@ final class ServicePublication {
     private func rename() -> Bool {
         guard renames < Self.renamesMax else { return false }
         renames += 1
-        name = Avahi.alternative(to: name)
+        name = record.alternativeName
         return true
     }
 

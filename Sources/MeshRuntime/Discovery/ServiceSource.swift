@@ -104,11 +104,4 @@ enum Avahi {
         let host = withUnsafeBytes(of: address.data.ipv4.address) { Array($0) }
         return NodeAddress(host: host, port: port)
     }
-
-    /// The next name to try when one is taken: `name #2`.
-    static func alternative(to name: String) -> String {
-        guard let next = avahi_alternative_service_name(name) else { return name }
-        defer { avahi_free(next) }
-        return String(cString: next)
-    }
 }

@@ -3,6 +3,7 @@
 
 import Foundation
 import MeshCore
+import MeshSecurity
 import MeshWire
 
 @testable import MeshNode
@@ -116,7 +117,7 @@ enum FuzzSeeds {
             ([name] + text + [""]).flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
         }
         let record = DiscoveryRecord(
-            node: b.node, boot: 3, protocolVersion: 1, instanceName: "studio",
+            node: b.node, mesh: MeshTag(of: MeshKey()), protocolVersion: 1, instanceName: "studio",
             address: NodeAddress(10, 0, 0, 2, port: 4_040))
         let first = service("studio", record.text)
         let moved = service("studio #2", ["id=00000000000000ff", "v=1", "boot=9"])

@@ -3,6 +3,7 @@
 
 import Foundation
 import MeshCore
+import MeshSecurity
 import Tracer
 
 @testable import MeshRuntime
@@ -15,6 +16,7 @@ extension FuzzTarget {
         var reader = ByteReader(bytes)
         var nodes = DiscoveredNodes(ownNode: NodeID(1))
         var isOurs = false
+        let tag = MeshTag(of: MeshKey())
         func string() -> String? {
             guard let size = try? reader.read(UInt8.self),
                 let bytes = try? reader.readBytes(Int(size))
@@ -33,11 +35,13 @@ extension FuzzTarget {
             let address = NodeAddress(10, 0, 0, UInt8(truncatingIfNeeded: text.count), port: 1)
             _ = nodes.appeared(key, node: node, address: address)
             let record = DiscoveryRecord(
-                node: node, boot: 1, protocolVersion: 1, instanceName: name, address: address)
+                node: node, mesh: tag, protocolVersion: 1, instanceName: name, address: address)
             require(
                 record.instanceName.utf8.count <= DiscoveryRecord.nameBytesMax,
                 "a name fits DNS-SD")
             require(DiscoveryRecord.node(inText: record.text) == node, "a record reads as it was")
+            require(DiscoveryRecord.mesh(inText: record.text) == tag, "a tag reads as it was")
+            _ = DiscoveryRecord.mesh(inText: text)
         }
         return isOurs
     }
