@@ -79,17 +79,30 @@ enum KeyDerivation {
     static func derive(
         from secret: [UInt8], salt: [UInt8] = [], info: String, byteCount: Int
     ) -> [UInt8] {
+        derive(from: secret, salt: salt, info: Array(info.utf8), byteCount: byteCount)
+    }
+
+    /// Expands only.
+    static func expand(_ secret: [UInt8], info: [UInt8], byteCount: Int) -> [UInt8] {
+        derive(
+            from: secret, info: info, byteCount: byteCount, mode: EVP_PKEY_HKDEF_MODE_EXPAND_ONLY)
+    }
+
+    private static func derive(
+        from secret: [UInt8], salt: [UInt8] = [], info: [UInt8], byteCount: Int,
+        mode: Int32 = EVP_PKEY_HKDEF_MODE_EXTRACT_AND_EXPAND
+    ) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: byteCount)
         var count = byteCount
         let context = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nil)
         defer { EVP_PKEY_CTX_free(context) }
-        let words = Array(info.utf8)
         let isDone =
             EVP_PKEY_derive_init(context) == 1
+            && EVP_PKEY_CTX_set_hkdf_mode(context, mode) == 1
             && EVP_PKEY_CTX_set_hkdf_md(context, EVP_sha256()) == 1
             && EVP_PKEY_CTX_set1_hkdf_salt(context, salt, Int32(salt.count)) == 1
             && EVP_PKEY_CTX_set1_hkdf_key(context, secret, Int32(secret.count)) == 1
-            && EVP_PKEY_CTX_add1_hkdf_info(context, words, Int32(words.count)) == 1
+            && EVP_PKEY_CTX_add1_hkdf_info(context, info, Int32(info.count)) == 1
             && EVP_PKEY_derive(context, &result, &count) == 1
         precondition(isDone && count == byteCount, "OpenSSL has no HKDF with SHA-256")
         return result

@@ -29,6 +29,8 @@ struct TLSLibrary: @unchecked Sendable {
         SSL_CTX_set_verify(client, SSL_VERIFY_PEER, nil)
         SSL_CTX_set_psk_use_session_callback(client, offerKey)
         SSL_CTX_set_psk_find_session_callback(server, findKey)
+        SSL_CTX_set_keylog_callback(client, noteSecret)
+        SSL_CTX_set_keylog_callback(server, noteSecret)
         self.client = client
         self.server = server
         self.pipe = pipe
@@ -86,4 +88,18 @@ private func findKey(
         result?.pointee = TLSLibrary.session(for: key, ssl)
     }
     return 1
+}
+
+/// The secrets of a connection as OpenSSL tells them: a label, the client's random bytes, a secret.
+private func noteSecret(_ ssl: OpaquePointer?, _ line: UnsafePointer<CChar>?) {
+    guard let session = owner(of: ssl), let line else { return }
+    let words = String(cString: line).split(separator: " ")
+    guard words.count == 3, let secret = Hexadecimal.bytes(of: words[2].lowercased()) else {
+        return
+    }
+    switch words[0] {
+    case "CLIENT_TRAFFIC_SECRET_0": session.clientSecret = secret
+    case "SERVER_TRAFFIC_SECRET_0": session.serverSecret = secret
+    default: break
+    }
 }

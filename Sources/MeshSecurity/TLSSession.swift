@@ -1,7 +1,8 @@
 // TLS 1.3 (RFC 8446) between two members: the mesh's key as pre-shared key, together with an
 // ephemeral X25519 exchange, so that who learns the key later can't read what was said before.
-// Both ends prove that they have the key. No certificates, no tickets, no early data. Sans-I/O:
-// ciphertext goes in and out as bytes.
+// Both ends prove that they have the key. No certificates, no tickets, no early data. OpenSSL shakes
+// hands; the records afterwards are RecordProtection's. Sans-I/O: ciphertext goes in and out as
+// bytes.
 //
 //     handshaking ──► established ──► finished by the peer
 //          └───────────────┴──► failed: nothing more goes in or out but the last reply
@@ -15,20 +16,21 @@ public final class TLSSession {
         case server
     }
 
-    /// The most that a record adds to its 16 KiB of content, and the content itself.
-    static let recordBytesMax = 16_384 + 256
-    private static let recordOverhead = 5 + 1 + 16
-    private static let recordContent = 16_384
+    /// The most bytes of a record.
+    private static let recordBytesMax =
+        RecordProtection.headerBytes + RecordProtection.bodyBytesMax
     /// Handshakes and alerts wait here; more than all of an honest peer's.
     private static let replyBytesMax = 8 << 10
 
     /// More bytes than this never lie between what went in and what came out: room to have when
     /// receiving.
-    public static let receiveOverhead = recordBytesMax
+    public static let receiveOverhead =
+        RecordProtection.headerBytes + RecordProtection.bodyBytesMax
 
     /// The most bytes that a plaintext becomes.
     public static func sealedBytesMax(_ plaintextBytes: Int) -> Int {
-        plaintextBytes + (plaintextBytes / recordContent + 2) * recordOverhead
+        plaintextBytes
+            + (plaintextBytes / RecordProtection.contentBytes + 1) * RecordProtection.overhead
     }
 
     public let role: Role
@@ -45,7 +47,16 @@ public final class TLSSession {
     /// The key that the client has named, on the server.
     var offeredKey: KeyID?
 
-    private let ssl: OpaquePointer
+    /// What the handshake gives to the records, from it until they begin.
+    var clientSecret: [UInt8] = []
+    var serverSecret: [UInt8] = []
+
+    /// Nil once the handshake is over.
+    private var ssl: OpaquePointer?
+    private var sealing: RecordProtection?
+    private var opening: RecordProtection?
+    /// The beginning of a record whose rest has not arrived.
+    private var partial: [UInt8] = []
     private let pipe: UnsafeMutablePointer<meshd_tls_pipe>
     private let reply: UnsafeMutableBufferPointer<UInt8>
     private var hasReceived = false
@@ -85,7 +96,7 @@ public final class TLSSession {
     }
 
     deinit {
-        SSL_free(ssl)
+        if let ssl { SSL_free(ssl) }
         pipe.deallocate()
         reply.deallocate()
         keyName.deallocate()
@@ -111,7 +122,11 @@ public final class TLSSession {
             pipe.pointee.input_count = 0
         }
         if !isEstablished { try shakeHands() }
-        return isEstablished ? try read(into: plaintext) : 0
+        guard isEstablished else { return 0 }
+        // What the handshake has left.
+        return try read(
+            UnsafeRawBufferPointer(
+                start: pipe.pointee.input, count: pipe.pointee.input_count), into: plaintext)
     }
 
     /// Tells what is no TLS by its first byte: that of a handshake or an alert.
@@ -123,24 +138,71 @@ public final class TLSSession {
         throw fail(isUnsealed ? .unsealed : .notTLS)
     }
 
-    private func read(into plaintext: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int {
+    /// Opens the records that are whole, and keeps the beginning of the next.
+    private func read(
+        _ ciphertext: UnsafeRawBufferPointer, into plaintext: UnsafeMutableRawBufferPointer
+    ) throws(TLSError) -> Int {
+        var input = ciphertext
         var total = 0
-        while true {
+        while !input.isEmpty, !isFinishedByPeer {
             let room = UnsafeMutableRawBufferPointer(rebasing: plaintext[total...])
-            var count = 0
-            ERR_clear_error()
-            let result = SSL_read_ex(ssl, room.baseAddress, room.count, &count)
-            guard result != 1 else {
-                total += count
-                continue
+            let opened: (content: RecordContent, count: Int)?
+            do throws(TLSError) {
+                opened = try openNext(&input, into: room)
+            } catch {
+                if error == .forged { alert(.badRecord) }
+                throw fail(error)
             }
-            switch SSL_get_error(ssl, result) {
-            case SSL_ERROR_WANT_READ: return total
-            case SSL_ERROR_ZERO_RETURN:
-                isFinishedByPeer = true
-                return total
-            default: throw fail(cause())
+            guard let opened else { break }
+            switch opened.content {
+            case .text: total += opened.count
+            case .alert: try hear(UnsafeRawBufferPointer(rebasing: room[..<opened.count]))
+            // New keys and tickets, which meshd neither sends nor asks for.
+            case .handshake: throw fail(.failed("an unexpected message"))
             }
+        }
+        return total
+    }
+
+    /// Takes a record off the front of `input`; nil when its end has not arrived.
+    private func openNext(
+        _ input: inout UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
+    ) throws(TLSError) -> (content: RecordContent, count: Int)? {
+        guard let opening else { return nil }
+        if partial.isEmpty {
+            if let length = try RecordProtection.length(input), length <= input.count {
+                defer { input = UnsafeRawBufferPointer(rebasing: input[length...]) }
+                return try opening.open(
+                    UnsafeRawBufferPointer(rebasing: input[..<length]), into: room)
+            }
+            partial.reserveCapacity(Self.recordBytesMax)
+        }
+        take(RecordProtection.headerBytes, from: &input)
+        guard let length = try partial.withUnsafeBufferPointer({ (bytes) throws(TLSError) in
+            try RecordProtection.length(UnsafeRawBufferPointer(bytes))
+        }) else { return nil }
+        take(length, from: &input)
+        guard partial.count == length else { return nil }
+        defer { partial.removeAll(keepingCapacity: true) }
+        return try partial.withUnsafeBufferPointer { (bytes) throws(TLSError) in
+            try opening.open(UnsafeRawBufferPointer(bytes), into: room)
+        }
+    }
+
+    /// Fills `partial` up to so many bytes.
+    private func take(_ count: Int, from input: inout UnsafeRawBufferPointer) {
+        let missing = min(max(0, count - partial.count), input.count)
+        partial += input.prefix(missing)
+        input = UnsafeRawBufferPointer(rebasing: input.dropFirst(missing))
+    }
+
+    /// What the peer says of the connection (RFC 8446 §6).
+    private func hear(_ alert: UnsafeRawBufferPointer) throws(TLSError) {
+        guard alert.count == 2 else { throw fail(.failed("an alert of no kind")) }
+        switch Alert(rawValue: alert[1]) {
+        case .close: isFinishedByPeer = true
+        case .badRecord: throw fail(.forged)
+        case nil: throw fail(.failed("the peer's alert \(alert[1])"))
         }
     }
 
@@ -154,52 +216,83 @@ public final class TLSSession {
     }
 
     /// Seals a plaintext. Established sessions only, with no reply waiting.
-    /// - Parameter output: has room for `sealedBytesMax`.
+    /// - Parameter head: some bytes, less than 16 KiB, that go before it.
+    /// - Parameter output: has room for `sealedBytesMax` of both.
     /// - Returns: the number of bytes of ciphertext.
     public func seal(
+        head: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         _ plaintext: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) throws(TLSError) -> Int {
-        precondition(isEstablished && pipe.pointee.output_count == 0)
-        precondition(output.count >= Self.sealedBytesMax(plaintext.count))
+        precondition(isEstablished && head.count < RecordProtection.contentBytes)
+        precondition(output.count >= Self.sealedBytesMax(head.count + plaintext.count))
         if let failure { throw failure }
-        pipe.pointee.output = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        pipe.pointee.output_capacity = output.count
-        defer {
-            pipe.pointee.output = reply.baseAddress
-            pipe.pointee.output_capacity = reply.count
-            pipe.pointee.output_count = 0
-        }
-        var rest = plaintext
-        while !rest.isEmpty {
-            var count = 0
-            ERR_clear_error()
-            guard SSL_write_ex(ssl, rest.baseAddress, rest.count, &count) == 1 else {
-                throw fail(cause())
-            }
+        guard let sealing, let base = output.baseAddress?.assumingMemoryBound(to: UInt8.self),
+            sealing.maySeal(head.count + plaintext.count)
+        else { throw fail(.failed("a key is used up")) }
+        var (head, rest) = (head, plaintext)
+        var written = 0
+        while !head.isEmpty || !rest.isEmpty {
+            let count = min(rest.count, RecordProtection.contentBytes - head.count)
+            written += sealing.seal(
+                .text, head: head, body: UnsafeRawBufferPointer(rebasing: rest[..<count]),
+                into: base + written)
+            head = UnsafeRawBufferPointer(start: nil, count: 0)
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
-        return pipe.pointee.output_count
+        return written
     }
 
     /// Says to the peer that nothing more comes, as the next reply.
     public func finish() {
         guard isEstablished, failure == nil else { return }
-        ERR_clear_error()
-        SSL_shutdown(ssl)
+        alert(.close)
+    }
+
+    private enum Alert: UInt8 {
+        case close = 0
+        case badRecord = 20
+    }
+
+    /// Adds an alert to the reply.
+    private func alert(_ alert: Alert) {
+        let place = reply.count - pipe.pointee.output_count
+        guard let sealing, let base = reply.baseAddress, place >= 64 else { return }
+        let level: UInt8 = alert == .close ? 1 : 2
+        withUnsafeBytes(of: (level, alert.rawValue)) { bytes in
+            pipe.pointee.output_count += sealing.seal(
+                .alert, head: UnsafeRawBufferPointer(start: nil, count: 0), body: bytes,
+                into: base + pipe.pointee.output_count)
+        }
     }
 
     // MARK: - The handshake
 
     private func shakeHands() throws(TLSError) {
+        guard let ssl else { return }
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             // A certificate in the place of the key is refused earlier; this says so again.
             guard SSL_session_reused(ssl) == 1 else { throw fail(.wrongKey) }
-            isEstablished = true
+            try beginRecords(after: ssl)
         } else if SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ {
             throw fail(cause())
         }
+    }
+
+    private func beginRecords(after handshake: OpaquePointer) throws(TLSError) {
+        guard let suite = RecordSuite(of: handshake), !clientSecret.isEmpty,
+            !serverSecret.isEmpty, SSL_has_pending(handshake) == 0
+        else { throw fail(.failed("a handshake without keys")) }
+        let (mine, theirs) =
+            role == .client ? (clientSecret, serverSecret) : (serverSecret, clientSecret)
+        sealing = RecordProtection(secret: mine, suite: suite, isSealing: true)
+        opening = RecordProtection(secret: theirs, suite: suite, isSealing: false)
+        clientSecret = []
+        serverSecret = []
+        SSL_free(handshake)
+        ssl = nil
+        isEstablished = true
     }
 
     private func fail(_ error: TLSError) -> TLSError {

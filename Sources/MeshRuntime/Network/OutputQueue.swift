@@ -1,7 +1,8 @@
 // What a stream has still to send: frames, joined into blocks so that many small ones cost one
-// system call. A payload is copied once, here.
+// system call. A payload is copied once, here, or sealed instead of copied.
 
 import CLibuv
+import MeshSecurity
 
 /// The frames that wait for the write in progress, as blocks of memory of their own.
 struct OutputQueue: ~Copyable {
@@ -28,17 +29,55 @@ struct OutputQueue: ~Copyable {
     /// Adds a frame.
     mutating func append(kind: UInt8, payload: [UInt8]) {
         let size = StreamFrame.headerByteCount + payload.count
+        let free = room(for: size)
+        StreamFrame.writeHeader(kind: kind, payloadBytes: payload.count, to: free)
+        free[StreamFrame.headerByteCount...].copyBytes(from: payload)
+        used(size)
+    }
+
+    /// Adds a frame as records of an established session.
+    mutating func append(
+        kind: UInt8, payload: [UInt8], sealedBy session: TLSSession
+    ) throws(TLSError) {
+        let size = TLSSession.sealedBytesMax(StreamFrame.headerByteCount + payload.count)
+        let free = room(for: size)
+        let count = try withUnsafeTemporaryAllocation(
+            byteCount: StreamFrame.headerByteCount, alignment: 4
+        ) { (head) throws(TLSError) in
+            StreamFrame.writeHeader(kind: kind, payloadBytes: payload.count, to: head)
+            return try payload.withUnsafeBufferPointer { (bytes) throws(TLSError) in
+                try session.seal(
+                    head: UnsafeRawBufferPointer(head), UnsafeRawBufferPointer(bytes), into: free)
+            }
+        }
+        used(count)
+    }
+
+    /// Seals what was added before the session was established.
+    mutating func seal(by session: TLSSession) throws(TLSError) {
+        let waiting = blocks
+        blocks = []
+        byteCount = 0
+        defer { for block in waiting { block.memory.deallocate() } }
+        for block in waiting {
+            let free = room(for: TLSSession.sealedBytesMax(block.count))
+            let text = UnsafeRawBufferPointer(rebasing: block.memory[..<block.count])
+            used(try session.seal(text, into: free))
+        }
+    }
+
+    /// Free memory of at least that size behind what the last block holds.
+    private mutating func room(for size: Int) -> UnsafeMutableRawBufferPointer {
         if blocks.last.map({ $0.memory.count - $0.count < size }) ?? true {
             let capacity = max(size, Self.blockBytes)
             blocks.append(Block(memory: .allocate(byteCount: capacity, alignment: 16)))
         }
-        let last = blocks.count - 1
-        let free = UnsafeMutableRawBufferPointer(
-            rebasing: blocks[last].memory[blocks[last].count...])
-        free.storeBytes(of: UInt32(payload.count).littleEndian, as: UInt32.self)
-        free[4] = kind
-        free[StreamFrame.headerByteCount...].copyBytes(from: payload)
-        blocks[last].count += size
+        let last = blocks[blocks.count - 1]
+        return UnsafeMutableRawBufferPointer(rebasing: last.memory[last.count...])
+    }
+
+    private mutating func used(_ size: Int) {
+        blocks[blocks.count - 1].count += size
         byteCount += size
     }
 

@@ -53,44 +53,39 @@ extension StreamConnection {
         flush()
     }
 
-    /// The blocks of the next write, sealed if the stream is; nil when there is nothing to write,
-    /// or not yet.
+    /// Adds a frame to what is to be sent, sealed if the stream is.
+    /// - Returns: whether it was taken.
+    func enqueue(kind: UInt8, payload: [UInt8]) -> Bool {
+        guard let session, session.isEstablished else {
+            // Over TCP it waits for the handshake as it is.
+            output.append(kind: kind, payload: payload)
+            return true
+        }
+        do throws(TLSError) {
+            try output.append(kind: kind, payload: payload, sealedBy: session)
+            return true
+        } catch {
+            end(.untrusted(error))
+            return false
+        }
+    }
+
+    /// Seals what has waited for the handshake.
+    func sealWaiting() {
+        guard let session else { return }
+        do throws(TLSError) { try output.seal(by: session) } catch { end(.untrusted(error)) }
+    }
+
+    /// The blocks of the next write; nil when there is nothing to write, or not yet.
     func nextWrite() -> [OutputQueue.Block]? {
-        guard let session else { return output.byteCount > 0 ? output.takeWrite() : nil }
+        let mayWrite = session.map { $0.isEstablished && $0.failure == nil } ?? true
         var blocks: [OutputQueue.Block] = []
         if !replies.isEmpty {
             blocks.append(OutputQueue.Block(copying: replies))
             replies = []
         }
-        if session.isEstablished, session.failure == nil, output.byteCount > 0 {
-            for block in output.takeWrite() {
-                defer { block.memory.deallocate() }
-                do throws(TLSError) {
-                    blocks.append(try sealed(block, by: session))
-                } catch {
-                    for block in blocks { block.memory.deallocate() }
-                    // Not while the caller looks at this stream's state.
-                    EventLoop.nextTurn { self.end(.untrusted(error)) }
-                    return nil
-                }
-            }
-        }
+        if mayWrite, output.byteCount > 0 { blocks += output.takeWrite() }
         return blocks.isEmpty ? nil : blocks
-    }
-
-    private func sealed(
-        _ block: OutputQueue.Block, by session: TLSSession
-    ) throws(TLSError) -> OutputQueue.Block {
-        let room = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: TLSSession.sealedBytesMax(block.count), alignment: 16)
-        let plaintext = UnsafeRawBufferPointer(rebasing: block.memory[..<block.count])
-        do throws(TLSError) {
-            let count = try session.seal(plaintext, into: room)
-            return OutputQueue.Block(memory: room, count: count)
-        } catch {
-            room.deallocate()
-            throw error
-        }
     }
 }
 

@@ -104,7 +104,7 @@ public final class StreamConnection {
 
     /// Queues a frame.
     /// - Parameter kind: the frame's kind, not zero.
-    /// - Parameter payload: at most `payloadBytesMax` bytes; copied once.
+    /// - Parameter payload: at most `payloadBytesMax` bytes; copied or sealed once.
     /// - Returns: whether the frame was taken; not when the stream is closing.
     @discardableResult
     public func send(kind: UInt8, payload: [UInt8]) -> Bool {
@@ -115,7 +115,7 @@ public final class StreamConnection {
             end(.queueFull)
             return false
         }
-        output.append(kind: kind, payload: payload)
+        guard enqueue(kind: kind, payload: payload) else { return false }
         counters.framesSent += 1
         flush()
         if queuedBytes > limits.queuedBytesHigh { isBlocked = true }
@@ -281,6 +281,7 @@ public final class StreamConnection {
         greeting.append(kind: StreamPreamble.frameKind, payload: preamble.bytes)
         swap(&greeting, &output)
         output.append(contentsOf: greeting)
+        sealWaiting()
         flush()
         if closesWhenConnected { linger(.closedHere) }
     }

@@ -14,6 +14,14 @@ public struct StreamFrame: Hashable, Sendable {
 
     /// Bytes before the payload.
     static let headerByteCount = 5
+
+    /// Writes what goes before a payload.
+    static func writeHeader(
+        kind: UInt8, payloadBytes: Int, to memory: UnsafeMutableRawBufferPointer
+    ) {
+        memory.storeBytes(of: UInt32(payloadBytes).littleEndian, as: UInt32.self)
+        memory[4] = kind
+    }
 }
 
 /// Bytes that are no frame: after them nothing on the stream can be understood.
