@@ -3,9 +3,9 @@
 
 /// What came out of a packet.
 public enum OpenedPacket: Hashable, Sendable {
-    case message([UInt8])
-    /// Somebody says that it cannot open what this node sends.
-    case refusal(PacketRefusal)
+    case message([UInt8], sealedWith: KeyID, KeyState)
+    /// Somebody says that it cannot open what this node has sealed with that key.
+    case refusal(PacketRefusal, of: KeyID)
 }
 
 /// One node's sealing and opening of packets, for one keyring.
@@ -17,10 +17,23 @@ public final class PacketSeal {
     public var keyring: Keyring {
         didSet {
             guard keyring != oldValue else { return }
-            if keyring.current != oldValue.current { startSealing() }
             let accepted = Set(keyring.accepted.map(\.id))
             senders = senders.filter { accepted.contains($0.value.key) }
+            sealers = sealers.filter { accepted.contains($0.key) }
             gossipKeys = Self.gossipKeys(of: keyring)
+        }
+    }
+
+    /// This process as one that seals with a key.
+    private struct Sealer {
+        let salt: [UInt8]
+        let cipher: PacketCipher
+        var counter: UInt64 = 0
+
+        init(key: MeshKey) {
+            salt = SystemRandom.bytes(SealedPacket.saltBytes)
+            cipher = PacketCipher(
+                key: PacketSeal.packetKey(key.derived(for: .gossip), salt), for: .sealing)
         }
     }
 
@@ -38,17 +51,13 @@ public final class PacketSeal {
     }
 
     private var gossipKeys: [KeyID: [UInt8]]
-    private var salt: [UInt8] = []
-    private var cipher: PacketCipher
-    private var counter: UInt64 = 0
+    private var sealers: [KeyID: Sealer] = [:]
     private var senders: [[UInt8]: Sender] = [:]
     private var uses: UInt64 = 0
 
     public init(keyring: Keyring) {
         self.keyring = keyring
         gossipKeys = Self.gossipKeys(of: keyring)
-        salt = SystemRandom.bytes(SealedPacket.saltBytes)
-        cipher = PacketCipher(key: Self.packetKey(keyring.current, salt), for: .sealing)
     }
 
     private static func gossipKeys(of keyring: Keyring) -> [KeyID: [UInt8]] {
@@ -57,34 +66,28 @@ public final class PacketSeal {
             uniquingKeysWith: { first, _ in first })
     }
 
-    private static func packetKey(_ key: MeshKey, _ salt: [UInt8]) -> [UInt8] {
-        packetKey(key.derived(for: .gossip), salt)
-    }
-
-    private static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
+    fileprivate static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
         KeyDerivation.derive(
             from: gossipKey, salt: salt, info: "meshd v1 packets of one process",
             byteCount: PacketCipher.keyBytes)
     }
 
-    private func startSealing() {
-        salt = SystemRandom.bytes(SealedPacket.saltBytes)
-        cipher = PacketCipher(key: Self.packetKey(keyring.current, salt), for: .sealing)
-        counter = 0
-    }
-
     // MARK: - Sealing
 
     /// Seals a message: `overheadBytes` longer.
-    public func seal(_ message: [UInt8]) -> [UInt8] {
-        precondition(counter < 1 << 62, "a process does not send that many packets")
+    /// - Parameter id: an accepted key that the receiver has; the present one if it is none.
+    public func seal(_ message: [UInt8], with id: KeyID? = nil) -> [UInt8] {
+        let key = id.flatMap { keyring.key($0) } ?? keyring.current
+        var sealer = sealers[key.id] ?? Sealer(key: key)
+        precondition(sealer.counter < 1 << 62, "a process does not send that many packets")
         var packet: [UInt8] = [SealedPacket.firstByte, SealedPacket.Kind.sealed]
         packet.reserveCapacity(message.count + SealedPacket.overheadBytes)
-        packet += keyring.current.id.bytes
-        packet += salt
-        withUnsafeBytes(of: counter.bigEndian) { packet += $0 }
-        cipher.seal(message, nonce: counter, into: &packet)
-        counter += 1
+        packet += key.id.bytes
+        packet += sealer.salt
+        withUnsafeBytes(of: sealer.counter.bigEndian) { packet += $0 }
+        sealer.cipher.seal(keyring.state.bytes + message, nonce: sealer.counter, into: &packet)
+        sealer.counter += 1
+        sealers[key.id] = sealer
         return packet
     }
 
@@ -98,12 +101,12 @@ public final class PacketSeal {
         guard packet.count >= 2 else { throw .notMeshd }
         switch packet[1] {
         case SealedPacket.Kind.refusal: return try openRefusal(packet)
-        case SealedPacket.Kind.sealed: return .message(try openSealed(packet))
+        case SealedPacket.Kind.sealed: return try openSealed(packet)
         default: throw .notMeshd
         }
     }
 
-    private func openSealed(_ packet: [UInt8]) throws(SealError) -> [UInt8] {
+    private func openSealed(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
         guard packet.count >= SealedPacket.overheadBytes,
             let id = KeyID(bytes: packet[SealedPacket.keyOffset..<SealedPacket.saltOffset])
         else { throw .notMeshd }
@@ -130,7 +133,10 @@ public final class PacketSeal {
         uses += 1
         sender.lastUse = uses
         if known == nil { remember(sender, salt) }
-        return message
+        guard let state = KeyState(bytes: message.prefix(KeyState.byteCount)) else {
+            throw .notMeshd
+        }
+        return .message(Array(message.dropFirst(KeyState.byteCount)), sealedWith: id, state)
     }
 
     private func remember(_ sender: Sender, _ salt: [UInt8]) {
@@ -144,11 +150,13 @@ public final class PacketSeal {
 
     /// A refusal must quote a packet that this process may have sent.
     private func openRefusal(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
-        guard packet.count == PacketRefusal.byteCount, Array(packet[3..<19]) == salt,
-            packet[19...].reduce(UInt64(0), { $0 << 8 | UInt64($1) }) < counter
+        guard packet.count == PacketRefusal.byteCount else { throw .forged }
+        let (salt, counter) = (packet[3..<19], packet[19...])
+        let sealer = sealers.first { $0.value.salt.elementsEqual(salt) }
+        guard let sealer, counter.reduce(UInt64(0), { $0 << 8 | UInt64($1) }) < sealer.value.counter
         else { throw .forged }
         guard let reason = PacketRefusal(rawValue: packet[2]) else { throw .notMeshd }
-        return .refusal(reason)
+        return .refusal(reason, of: sealer.key)
     }
 }
 

@@ -5,6 +5,7 @@
 // The salt is drawn when a process starts to seal and gives it a key of its own (HKDF of the
 // mesh's gossip key); the counter is the nonce. So no key meets a nonce twice, however often a
 // node restarts and whatever its clock says. The 30 bytes before the ciphertext are authenticated.
+// In front of the message the ciphertext says what its sender knows of the mesh's keys (16 bytes).
 //
 // Who cannot open a packet may say so in the clear:
 //
@@ -58,7 +59,7 @@ public enum SealedPacket {
     static let counterOffset = saltOffset + saltBytes
     static let headerBytes = counterOffset + counterBytes
     /// What sealing adds to a packet.
-    public static let overheadBytes = headerBytes + tagBytes
+    public static let overheadBytes = headerBytes + KeyState.byteCount + tagBytes
 
     enum Kind {
         static let sealed: UInt8 = 0
@@ -72,6 +73,9 @@ public enum PacketRefusal: UInt8, Hashable, Sendable, CustomStringConvertible {
     case unknownKey = 2
     case revokedKey = 3
     case forged = 4
+
+    /// Whether another key might be understood.
+    public var isOfKey: Bool { self == .unknownKey || self == .revokedKey }
 
     static let byteCount = 3 + SealedPacket.saltBytes + SealedPacket.counterBytes
 

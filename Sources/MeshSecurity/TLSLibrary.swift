@@ -66,7 +66,7 @@ private func offerKey(
     _ result: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
     guard let session = owner(of: ssl) else { return 0 }
-    result?.pointee = TLSLibrary.session(for: session.keyring.current, ssl)
+    result?.pointee = TLSLibrary.session(for: session.ownKey, ssl)
     // OpenSSL copies the name, but only after this function is left.
     name?.pointee = UnsafePointer(session.keyName.baseAddress)
     nameLength?.pointee = session.keyName.count

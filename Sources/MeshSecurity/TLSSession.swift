@@ -42,10 +42,14 @@ public final class TLSSession {
     public private(set) var failure: TLSError?
 
     let keyring: Keyring
+    /// The key that a client offers.
+    let ownKey: MeshKey
     /// The name of the key that a client offers, where OpenSSL can read it.
     let keyName: UnsafeMutableBufferPointer<UInt8>
     /// The key that the client has named, on the server.
     var offeredKey: KeyID?
+    /// The key by which both ends have proven themselves, or try to.
+    public var key: KeyID? { role == .client ? ownKey.id : offeredKey }
 
     /// What the handshake gives to the records, from it until they begin.
     var clientSecret: [UInt8] = []
@@ -62,12 +66,16 @@ public final class TLSSession {
     private var hasReceived = false
 
     /// A session that has done nothing yet; a client's first reply begins the handshake.
-    public convenience init(role: Role, keyring: Keyring) {
-        self.init(role: role, keyring: keyring, offeredAs: keyring.current.id)
+    /// - Parameter id: the accepted key that a client offers; else, and if it is none, the present
+    ///   one.
+    public convenience init(role: Role, keyring: Keyring, offering id: KeyID? = nil) {
+        let key = id.flatMap { keyring.key($0) } ?? keyring.current
+        self.init(role: role, keyring: keyring, ownKey: key, offeredAs: key.id)
     }
 
     /// - Parameter offeredAs: the name under which a client offers its key.
-    init(role: Role, keyring: Keyring, offeredAs name: KeyID) {
+    init(role: Role, keyring: Keyring, ownKey: MeshKey? = nil, offeredAs name: KeyID) {
+        self.ownKey = ownKey ?? keyring.current
         self.role = role
         self.keyring = keyring
         keyName = .allocate(capacity: 4)
@@ -178,9 +186,11 @@ public final class TLSSession {
             partial.reserveCapacity(Self.recordBytesMax)
         }
         take(RecordProtection.headerBytes, from: &input)
-        guard let length = try partial.withUnsafeBufferPointer({ (bytes) throws(TLSError) in
-            try RecordProtection.length(UnsafeRawBufferPointer(bytes))
-        }) else { return nil }
+        guard
+            let length = try partial.withUnsafeBufferPointer({ (bytes) throws(TLSError) in
+                try RecordProtection.length(UnsafeRawBufferPointer(bytes))
+            })
+        else { return nil }
         take(length, from: &input)
         guard partial.count == length else { return nil }
         defer { partial.removeAll(keepingCapacity: true) }

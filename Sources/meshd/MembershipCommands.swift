@@ -65,14 +65,18 @@ struct JoinCommand: AsyncParsableCommand {
             Terminal.note("this machine is in that mesh already")
             return
         }
-        var keyring = KeyringFile.newMesh(key: key)
-        if let present, present.key(key.id) == key || present.revoked.contains(key.id) {
-            Terminal.note("this is a former code of the mesh that this machine is in")
-            keyring = present
-            keyring.rotate(to: key)
-        } else if present != nil {
-            Terminal.note("left the mesh that this machine was in")
+        let keyring = KeyringFile.newMesh(key: key)
+        if let present, present.key(key.id) == key {
+            Terminal.note("this machine is in that mesh already; this is a former code of it")
+            return
         }
+        if let present, present.revoked.contains(key.id) {
+            throw failure(
+                .badUsage,
+                "this code was revoked: 'meshd key show' on another machine of the "
+                    + "mesh prints the new one")
+        }
+        if present != nil { Terminal.note("left the mesh that this machine was in") }
         try await stateOptions.adopt(keyring)
         Terminal.note("this machine is in the mesh of key \(key.id)")
     }
@@ -96,7 +100,7 @@ struct JoinCommand: AsyncParsableCommand {
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key", abstract: "The key of the mesh that this machine is in.",
-        subcommands: [Show.self])
+        subcommands: [Show.self, Rotate.self, RevokeOld.self])
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -111,6 +115,44 @@ struct KeyCommand: AsyncParsableCommand {
                         + "lets it into another")
             }
             Terminal.out(JoinCode(key: keyring.current).text)
+        }
+    }
+}
+
+extension KeyCommand {
+    struct Rotate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rotate", abstract: "Give the mesh another key; prints its join code.",
+            discussion: """
+                Nodes that are up learn the key of each other. The old code lets machines in until \
+                'meshd key revoke-old'. Who has the old code and is in the mesh meanwhile learns \
+                the new key too.
+                """)
+        @OptionGroup var stateOptions: StateOptions
+
+        func run() async throws {
+            try await stateOptions.change(
+                { try await $0.rotateKey() }, withoutDaemon: { $0.rotate(to: MeshKey()) })
+            guard let keyring = try stateOptions.keyring() else { throw Outcome.failed.exitCode }
+            Terminal.out(JoinCode(key: keyring.current).text)
+        }
+    }
+
+    struct RevokeOld: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "revoke-old", abstract: "Accept only the mesh's present key.",
+            discussion: """
+                Every node that is up does so at once. A machine that was off since before the \
+                last rotation must join anew.
+                """)
+        @Flag(help: "Even if nodes that are up may not have the present key yet.")
+        var force = false
+        @OptionGroup var stateOptions: StateOptions
+
+        func run() async throws {
+            try await stateOptions.change(
+                { try await $0.revokeOldKeys(force: force) },
+                withoutDaemon: { $0.revokeFormer() })
         }
     }
 }
@@ -143,6 +185,34 @@ extension StateOptions {
     func keyring() throws -> Keyring? {
         do {
             return try KeyringFile.load(state: state)
+        } catch {
+            throw failure(.failed, "\(error)")
+        }
+    }
+
+    /// Changes the keys of the mesh that this machine is in, by its daemon if one runs.
+    fileprivate func change(
+        _ byDaemon: (ControlClient) async throws -> String,
+        withoutDaemon: (inout Keyring) -> Void
+    ) async throws {
+        guard var keyring = try keyring() else {
+            throw failure(
+                .noMesh,
+                "this machine is in no mesh: 'meshd init' makes one, 'meshd join' lets it "
+                    + "into another")
+        }
+        do {
+            let client = try await ControlClient.connect(state: state)
+            Terminal.note(try await byDaemon(client))
+            await client.close()
+        } catch ControlError.noDaemon {
+            withoutDaemon(&keyring)
+            do {
+                try KeyringFile.save(keyring, state: state)
+            } catch {
+                throw failure(.failed, "\(error)")
+            }
+            Terminal.note("other machines learn of it when 'meshd up' runs here")
         } catch {
             throw failure(.failed, "\(error)")
         }

@@ -108,6 +108,71 @@ struct MembershipTests {
         #expect(first.isRunning && second.isRunning)
     }
 
+    @Test("A rotation reaches all daemons, they render on, and who was off must join anew")
+    func rotation() async throws {
+        let place = try Workplace()
+        let code = try await madeMesh(on: "a", in: place)
+        for machine in ["b", "c", "d"] {
+            #expect(try await meshd(["join", code], on: machine, in: place).ending == .exit(0))
+        }
+        let first = try await start("a", in: place, peer: nil)
+        let status = try await meshd(["status", "--json"], on: "a", in: place)
+        let peer = try JSONDecoder().decode(DaemonState.self, from: Data(status.output.utf8))
+            .address
+        let others = [
+            try await start("b", in: place, peer: peer),
+            try await start("c", in: place, peer: peer),
+        ]
+        let daemons = ["a", "b", "c"]
+        for machine in daemons {
+            try await eventually("\(machine) sees all", within: .seconds(20)) {
+                try await alive(machine, in: place) == daemons
+            }
+        }
+
+        let rotated = try await meshd(["key", "rotate"], on: "b", in: place)
+        #expect(rotated.ending == .exit(0) && rotated.output != code + "\n", "\(rotated)")
+        for machine in daemons {
+            try await eventually("\(machine) has the new key", within: .seconds(20)) {
+                try await meshd(["key", "show"], on: machine, in: place).output == rotated.output
+            }
+        }
+        let attributes = try FileManager.default.attributesOfItem(
+            atPath: place.path("c/mesh-key"))
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        let rendered = try await meshd(
+            [
+                "render", place.path("room.glb"), "--size", "64x64", "--spp", "16",
+                "-o", place.path("room.png"),
+            ], on: "c", in: place)
+        #expect(rendered.ending == .exit(0), "\(rendered)")
+        #expect(place.exists("room.png"))
+
+        try await eventually("all have shown the new key", within: .seconds(20)) {
+            try await meshd(["key", "revoke-old"], on: "a", in: place).ending == .exit(0)
+        }
+        for machine in daemons {
+            try await eventually("\(machine) has revoked the old key", within: .seconds(20)) {
+                try String(contentsOfFile: place.path("\(machine)/mesh-key"), encoding: .utf8)
+                    .contains("revoked ")
+            }
+            #expect(try await alive(machine, in: place) == daemons)
+        }
+        let late = try await start("d", in: place, peer: peer)
+        try await eventually("the line to who was off", within: .seconds(20)) {
+            late.errors.contains("join anew") && first.errors.contains("must join anew")
+        }
+        #expect(try await alive("d", in: place) == ["d"])
+        let again = try await meshd(["join", code], on: "a", in: place)
+        #expect(again.ending == .exit(64) && again.errors.contains("revoked"), "\(again)")
+        let code2 = rotated.output.trimmingCharacters(in: .newlines)
+        #expect(try await meshd(["join", code2], on: "d", in: place).ending == .exit(0))
+        try await eventually("all four", within: .seconds(20)) {
+            try await alive("d", in: place) == ["a", "b", "c", "d"]
+        }
+        #expect(others.allSatisfy(\.isRunning) && late.isRunning)
+    }
+
     private func start(
         _ name: String, in place: Workplace, peer: String?
     ) async throws -> RunningProgram {

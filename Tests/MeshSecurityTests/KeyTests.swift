@@ -95,6 +95,58 @@ struct KeyringTests {
         #expect(ring.revoked.count == Keyring.revokedMax)
     }
 
+    @Test("Members that tell each other agree, whoever speaks first, and of two new keys on one")
+    func agreement() {
+        let first = MeshKey()
+        var (alice, bob) = (
+            Keyring(key: first, created: "then"), Keyring(key: first, created: "later")
+        )
+        alice.rotate(to: MeshKey())
+        bob.rotate(to: MeshKey())
+        var (one, two) = (alice, bob)
+        one.merge(bob)
+        two.merge(alice)
+        #expect(one.state == two.state && one.accepted == two.accepted)
+        #expect(one.accepted.count == 3 && one.former.last == first)
+        #expect([alice.current, bob.current].contains(one.current))
+        let again = one.merge(two)
+        #expect(!again)
+
+        // A further rotation wins, whatever the names.
+        var third = one
+        third.rotate(to: MeshKey())
+        one.merge(third)
+        #expect(one.current == third.current)
+        #expect(third.isNews(to: two.state) && !two.isNews(to: third.state))
+        #expect(!third.isNews(to: one.state))
+    }
+
+    @Test("Who knows the present key hears of a revocation without a key being sent")
+    func revocation() throws {
+        let first = MeshKey()
+        var (alice, bob) = (
+            Keyring(key: first, created: "then"), Keyring(key: first, created: "then")
+        )
+        alice.rotate(to: MeshKey())
+        let early = alice.state
+        let learned = bob.merge(early)
+        #expect(!learned && bob.current == first)
+        bob.merge(alice)
+        alice.revokeFormer()
+        let heard = bob.merge(try #require(KeyState(bytes: alice.state.bytes)))
+        #expect(heard && bob.accepted == [alice.current] && bob.revoked == [first.id])
+        // What others still say does not bring it back.
+        let back = bob.merge(Keyring(key: first, created: "then"))
+        #expect(!back && bob.accepted == [alice.current])
+        #expect(try Keyring(fileText: bob.fileText) == bob)
+
+        // Who has joined with the new code, and does not know how often the key was changed.
+        var joined = Keyring(key: alice.current, created: "now")
+        #expect(!alice.isNews(to: joined.state) && !joined.isNews(to: alice.state))
+        joined.merge(alice.state)
+        #expect(joined.state == alice.state)
+    }
+
     @Test("A keyring's file gives the same keyring")
     func file() throws {
         var ring = Keyring(key: MeshKey(), created: "2026-11-21T23:52:00Z on a machine\n")

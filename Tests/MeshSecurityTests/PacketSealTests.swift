@@ -9,6 +9,11 @@ struct PacketSealTests {
     private let ring = Keyring(key: MeshKey(), created: "now")
     private let message: [UInt8] = (0..<200).map { UInt8($0) }
 
+    /// A message of a member whose keyring is this one.
+    private func mine(_ text: [UInt8]) -> OpenedPacket {
+        .message(text, sealedWith: ring.current.id, ring.state)
+    }
+
     @Test("A member opens what another has sealed, and nothing of it shows")
     func roundTrip() throws {
         let (alice, bob) = (PacketSeal(keyring: ring), PacketSeal(keyring: ring))
@@ -17,9 +22,9 @@ struct PacketSealTests {
             let packet = alice.seal(text)
             #expect(packet.count == length + SealedPacket.overheadBytes)
             #expect(length < 16 || !contains(packet, Array(text.prefix(16))))
-            #expect(try bob.open(packet) == .message(text))
+            #expect(try bob.open(packet) == mine(text))
         }
-        #expect(SealedPacket.overheadBytes == 46)
+        #expect(SealedPacket.overheadBytes == 62)
     }
 
     private func contains(_ bytes: [UInt8], _ part: [UInt8]) -> Bool {
@@ -43,7 +48,7 @@ struct PacketSealTests {
             #expect(throws: SealError.self) { try bob.open(Array(packet.prefix(length))) }
         }
         #expect(throws: SealError.forged) { try bob.open(packet + [0]) }
-        #expect(try bob.open(packet) == .message(message))
+        #expect(try bob.open(packet) == mine(message))
     }
 
     @Test("A packet is opened once, in whatever order, and not when it is too old")
@@ -96,7 +101,7 @@ struct PacketSealTests {
         for _ in 0..<20 {
             let packet = PacketSeal(keyring: ring).seal(message)
             #expect(packets.insert(packet).inserted)
-            #expect(try bob.open(packet) == .message(message))
+            #expect(try bob.open(packet) == mine(message))
         }
     }
 
@@ -127,6 +132,30 @@ struct PacketSealTests {
         #expect(throws: SealError.notMeshd) { try bob.open([0xe2, 0, 1, 2, 3]) }
     }
 
+    @Test("During a rotation each is sealed for with a key that it has, and hears of the other")
+    func overlap() throws {
+        var rotated = ring
+        rotated.rotate(to: MeshKey())
+        let (alice, bob) = (PacketSeal(keyring: rotated), PacketSeal(keyring: ring))
+        let old = ring.current.id
+        #expect(
+            try bob.open(alice.seal(message, with: old))
+                == .message(message, sealedWith: old, rotated.state))
+        #expect(try alice.open(bob.seal(message)) == mine(message))
+        let packet = alice.seal(message)
+        #expect(throws: SealError.unknownKey(rotated.current.id)) { try bob.open(packet) }
+        bob.keyring = rotated
+        #expect(
+            try bob.open(packet)
+                == .message(message, sealedWith: rotated.current.id, rotated.state))
+        // A key that is none of the mesh's is not used.
+        rotated.revokeFormer()
+        alice.keyring = rotated
+        #expect(
+            try bob.open(alice.seal(message, with: old))
+                == .message(message, sealedWith: rotated.current.id, rotated.state))
+    }
+
     @Test("A packet under a known key's name without the key is forged")
     func impostors() {
         let bob = PacketSeal(keyring: ring)
@@ -151,7 +180,7 @@ struct PacketSealTests {
         for _ in 0..<(PacketSeal.sendersMax + 10) {
             _ = try bob.open(PacketSeal(keyring: ring).seal([1]))
         }
-        #expect(try bob.open(alice.seal(message)) == .message(message))
+        #expect(try bob.open(alice.seal(message)) == mine(message))
     }
 
     @Test("Who cannot open a packet can say so, and only to its sender")
@@ -166,7 +195,7 @@ struct PacketSealTests {
             refusal = try #require(PacketRefusal.answer(to: packet, refusedAs: error))
         }
         #expect(refusal.count < packet.count)
-        #expect(try alice.open(refusal) == .refusal(.unknownKey))
+        #expect(try alice.open(refusal) == .refusal(.unknownKey, of: ring.current.id))
         #expect(throws: SealError.forged) { try stranger.open(refusal) }
         // A packet that was not sent yet can't have been refused.
         var early = refusal

@@ -137,8 +137,19 @@ public final class ControlClient {
 
     /// Has the daemon take over the keys that are on disk now.
     /// - Returns: what it says to that.
-    public func rejoin() async throws -> String {
-        switch try await ask(.rejoin) {
+    public func rejoin() async throws -> String { try await say(.rejoin) }
+
+    /// Has the mesh get another key.
+    public func rotateKey() async throws -> String { try await say(.rotateKey) }
+
+    /// Has the mesh accept its present key only.
+    /// - Parameter force: whether also when some nodes may not have it.
+    public func revokeOldKeys(force: Bool) async throws -> String {
+        try await say(.revokeOldKeys(force: force))
+    }
+
+    private func say(_ request: ControlRequest) async throws -> String {
+        switch try await ask(request) {
         case .notice(let line): return line
         case .failed(let reason): throw ControlError.refused(reason)
         default: throw unexpected

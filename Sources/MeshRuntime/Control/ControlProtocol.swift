@@ -32,6 +32,8 @@ enum ControlRequest: Codable {
     case filesSent
     /// The keys of the mesh were changed on disk: take them over.
     case rejoin
+    case rotateKey
+    case revokeOldKeys(force: Bool)
     /// End the frame and give back the picture so far.
     case cancel
 }

@@ -105,14 +105,18 @@ private final class ControlConversation {
             prepareWhenReady()
         case .cancel: cancel?()
         case .rejoin: rejoin()
+        case .rotateKey: change { try runtime.rotateKey() }
+        case .revokeOldKeys(let force): change { try runtime.revokeOldKeys(force: force) }
         }
     }
 
     /// Answers first: this process is another one afterwards.
     private func rejoin() {
         do {
-            guard try KeyringFile.load(state: runtime.state.path) != runtime.keyring else {
-                stream.send(kind: ControlKind.reply, ControlReply.notice("nothing has changed"))
+            let changed = try KeyringFile.load(state: runtime.state.path)
+            if let changed, changed == runtime.keyring || runtime.takeOver(changed) {
+                stream.send(
+                    kind: ControlKind.reply, ControlReply.notice("the daemon stays in the mesh"))
                 return
             }
         } catch {
@@ -121,6 +125,14 @@ private final class ControlConversation {
         stream.send(kind: ControlKind.reply, ControlReply.notice("the daemon goes over to it"))
         stream.onClose = { [onRejoin] _ in onRejoin?() }
         stream.closeAfterFlush()
+    }
+
+    private func change(_ body: () throws -> String) {
+        do {
+            stream.send(kind: ControlKind.reply, ControlReply.notice(try body()))
+        } catch {
+            fail("\(error)")
+        }
     }
 
     private func submit(_ job: FrameJob) {

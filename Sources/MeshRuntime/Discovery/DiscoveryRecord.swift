@@ -56,6 +56,8 @@ public struct DiscoveryRecord: Hashable, Sendable {
     public let node: NodeID
     /// The mesh that the node is in.
     public let mesh: MeshTag
+    /// The same by its former keys, for those who have not heard of a newer one.
+    public let former: [MeshTag]
     /// The major version of the protocol.
     public let protocolVersion: UInt16
     /// What people see in a service browser; renamed when it is taken.
@@ -65,9 +67,10 @@ public struct DiscoveryRecord: Hashable, Sendable {
 
     /// A name longer than DNS-SD allows is cut; an empty one becomes the node's identity.
     public init(
-        node: NodeID, mesh: MeshTag, protocolVersion: UInt16, instanceName: String,
-        address: NodeAddress
+        node: NodeID, mesh: MeshTag, former: [MeshTag] = [], protocolVersion: UInt16,
+        instanceName: String, address: NodeAddress
     ) {
+        self.former = former
         self.node = node
         self.mesh = mesh
         self.protocolVersion = protocolVersion
@@ -92,16 +95,23 @@ public struct DiscoveryRecord: Hashable, Sendable {
     }
 
     /// The TXT strings; together far below what fits a packet.
-    var text: [String] { ["id=\(node)", "v=\(protocolVersion)", "t=\(mesh)"] }
+    var text: [String] {
+        ["id=\(node)", "v=\(protocolVersion)", "t=\(mesh)"]
+            + former.prefix(Keyring.formerKeysMax).enumerated().map {
+                "t\($0.offset + 1)=\($0.element)"
+            }
+    }
 
     /// Finds the node's identity in a service's TXT strings; nil when it is not one of ours.
     static func node(inText text: [String]) -> NodeID? {
         value("id=", in: text).flatMap { NodeID(String($0)) }
     }
 
-    /// Finds the mesh that a service belongs to; nil when it says none.
-    static func mesh(inText text: [String]) -> MeshTag? {
-        value("t=", in: text).flatMap { MeshTag($0) }
+    /// Finds the mesh that a service belongs to, by each of its keys; empty when it says none.
+    static func meshes(inText text: [String]) -> [MeshTag] {
+        (0...Keyring.formerKeysMax).compactMap { number in
+            value(number == 0 ? "t=" : "t\(number)=", in: text).flatMap { MeshTag($0) }
+        }
     }
 
     private static func value(_ name: String, in text: [String]) -> Substring? {

@@ -161,7 +161,8 @@ public final class MeshDiscovery {
 
     private func appeared(_ key: ServiceKey, _ text: [String], _ address: NodeAddress) {
         guard let node = DiscoveryRecord.node(inText: text), address.port != 0 else { return }
-        guard let mesh = DiscoveryRecord.mesh(inText: text), mesh.belongs(to: keyring) else {
+        let meshes = DiscoveryRecord.meshes(inText: text)
+        guard meshes.contains(where: { $0.belongs(to: keyring) }) else {
             if node != record.node { onStranger?(address) }
             return
         }

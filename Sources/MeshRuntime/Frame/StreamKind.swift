@@ -23,6 +23,8 @@ enum StreamKind {
     static let alive: UInt8 = 9
     /// The sum on this stream is committed: the new ledger. Ends the stream of a sum.
     static let release: UInt8 = 10
+    /// The sender's keyring, as in its file; over control connections.
+    static let keys: UInt8 = 11
 }
 
 /// How long and how much the streams of a frame may take.

@@ -10,6 +10,8 @@ extension StreamSecurity {
         switch self {
         case .plain: nil
         case .sealed(let keyring): TLSSession(role: role, keyring: keyring)
+        case .offering(let key, let keyring):
+            TLSSession(role: role, keyring: keyring, offering: key)
         }
     }
 }

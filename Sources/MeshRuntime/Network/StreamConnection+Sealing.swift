@@ -12,6 +12,9 @@ private enum PlaintextBuffer {
 }
 
 extension StreamConnection {
+    /// The mesh key by which both ends prove themselves, by name.
+    var key: KeyID? { session?.key }
+
     /// Whether the ends have not proven themselves yet.
     var isShakingHands: Bool { state == .greeting && session.map { !$0.isEstablished } ?? false }
 

@@ -8,6 +8,8 @@ public enum StreamSecurity: Sendable {
     case plain
     /// TLS between those who have an accepted key of the keyring.
     case sealed(Keyring)
+    /// The same; who connects proves to have this one of the accepted keys.
+    case offering(KeyID, Keyring)
 }
 
 /// The bounds of a stream's memory and patience.

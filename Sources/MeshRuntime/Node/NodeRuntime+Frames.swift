@@ -48,7 +48,8 @@ extension NodeRuntime {
     func perform(_ directive: NodeDirective) {
         switch directive {
         case .sendDatagram(let message, let address):
-            endpoint.datagrams.send(seal.seal(message.encode()), to: address)
+            let key = peerKeys.key(for: address, in: keyring)
+            endpoint.datagrams.send(seal.seal(message.encode(), with: key), to: address)
         case .send(let message, let peer, let address):
             send(message, to: peer, at: address)
         case .prepareScene(let frame, let job, let sources):

@@ -9,9 +9,10 @@ import WorkStealing
 
 extension NodeRuntime {
     func received(datagram packet: [UInt8], from source: NodeAddress) {
-        guard let bytes = opened(packet, from: source) else { return }
+        guard let opened = opened(packet, from: source) else { return }
         do {
-            let message = try GossipMessage(decoding: bytes)
+            let message = try GossipMessage(decoding: opened.bytes)
+            met(message.sender, at: source, sealedWith: opened.key, opened.state)
             node.receive(datagram: message, from: source, at: EventLoop.now)
         } catch {
             garbageReceived += 1
@@ -86,7 +87,7 @@ extension NodeRuntime {
         case .control(let sender, _):
             stream.onFrame = { [weak self, weak stream] kind, payload in
                 guard let self, let stream else { return }
-                guard !self.isStopped else { return stream.abort() }
+                guard !self.isStopped, self.isTrusted(stream) else { return stream.abort() }
                 self.received(kind, payload, from: sender, over: stream)
             }
         case .contribution(let frame, let round, let stripe, let sender):
@@ -145,6 +146,8 @@ extension NodeRuntime {
             drive()
         case StreamKind.contribution:
             received(contribution: payload, from: sender)
+        case StreamKind.keys:
+            received(keys: payload, from: sender)
         default:
             // A kind that a later version has added.
             break

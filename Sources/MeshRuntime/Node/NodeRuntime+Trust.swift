@@ -68,11 +68,14 @@ struct StrangerLog {
 
 extension NodeRuntime {
     /// Opens a packet; nil when it is none of a member.
-    func opened(_ packet: [UInt8], from source: NodeAddress) -> [UInt8]? {
+    func opened(
+        _ packet: [UInt8], from source: NodeAddress
+    ) -> (bytes: [UInt8], key: KeyID, state: KeyState)? {
         do throws(SealError) {
             switch try seal.open(packet) {
-            case .message(let bytes): return bytes
-            case .refusal(let reason):
+            case .message(let bytes, let key, let state): return (bytes, key, state)
+            case .refusal(let reason, let key):
+                if reason.isOfKey, peerKeys.refused(source, key, in: keyring) { return nil }
                 note(.refusesUs, "\(source) does not talk to this node: \(reason)")
             }
         } catch {
@@ -90,11 +93,17 @@ extension NodeRuntime {
 
     /// Connects to a member.
     func connect(to address: NodeAddress) -> StreamConnection {
+        let key = peerKeys.key(for: address, in: keyring)
         let stream = StreamConnection.connect(
-            to: address, preamble: MeshProtocol.meshPreamble, security: .sealed(keyring))
+            to: address, preamble: MeshProtocol.meshPreamble, security: .offering(key, keyring))
         stream.onEnded = { [weak self] reason in
             switch reason {
             case .untrusted(let error):
+                if let self, error == .refusedByPeer,
+                    self.peerKeys.refused(address, key, in: self.keyring)
+                {
+                    return
+                }
                 self?.note(Stranger(error), "no connection to \(address): \(reason)")
             case .incompatible:
                 self?.note(.otherVersion, "no connection to \(address): \(reason)")

@@ -64,8 +64,11 @@ public final class NodeRuntime {
     var node: MeshNode
     let endpoint: MeshEndpoint
     /// The keys of the mesh that this node is in.
-    let keyring: Keyring
+    var keyring: Keyring
     let seal: PacketSeal
+    var peerKeys = PeerKeys()
+    /// When keys were last revoked, to this node's knowledge.
+    var revokedAt: Instant?
     var strangers = StrangerLog()
     var discovery: MeshDiscovery?
     var device: CPUDevice?
@@ -159,7 +162,8 @@ public final class NodeRuntime {
         let discovery = MeshDiscovery(
             record: DiscoveryRecord(
                 node: identity.node, mesh: MeshTag(of: keyring.current),
-                protocolVersion: MeshProtocol.major, instanceName: "\(identity.node)",
+                former: keyring.former.map { MeshTag(of: $0) }, protocolVersion: MeshProtocol.major,
+                instanceName: "\(identity.node)",
                 address: endpoint.address), keyring: keyring)
         discovery.onMode = { [weak self] mode, failure in
             let cause = failure.map { " (\($0))" } ?? ""
@@ -173,6 +177,13 @@ public final class NodeRuntime {
         discovery.onStranger = { [weak self] in self?.sawOtherMesh(at: $0) }
         discovery.start()
         self.discovery = discovery
+    }
+
+    /// Publishes the tags of the present keys, and looks for nodes that have any of them.
+    func restartDiscovery() {
+        guard discovery != nil else { return }
+        discovery?.close()
+        startDiscovery()
     }
 
     /// Leaves the mesh, waits until that is said, and lets everything go. The node is of no use
@@ -225,6 +236,7 @@ public final class NodeRuntime {
 
     private func housekeep() {
         strangers.refillAnswers()
+        peerKeys.refill()
         housekeeping?.start(after: .milliseconds(500))
         links.tidy()
         reportContributions()

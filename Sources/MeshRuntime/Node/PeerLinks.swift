@@ -3,6 +3,7 @@
 
 import MeshCore
 import MeshNode
+import MeshSecurity
 import MeshWire
 
 /// Outgoing control connections, by participant.
@@ -62,6 +63,15 @@ final class PeerLinks {
     func tidy() {
         let now = EventLoop.now
         for (peer, link) in links where now - link.lastUse > Self.idleLimit {
+            link.stream.closeAfterFlush()
+            links[peer] = nil
+        }
+    }
+
+    /// Lets go of the connections that were opened with a key that is not accepted any more; what
+    /// waits in them goes out first.
+    func renew(isAccepted: (KeyID) -> Bool) {
+        for (peer, link) in links where link.stream.key.map({ !isAccepted($0) }) ?? false {
             link.stream.closeAfterFlush()
             links[peer] = nil
         }

@@ -9,7 +9,7 @@ public import MeshSecurity
 /// it starts.
 public enum KeyringFile {
     /// Far more than the file of a full keyring.
-    private static let bytesMax = 64 << 10
+    static let bytesMax = 64 << 10
 
     /// Where the keyring of a state folder is.
     public static func path(inState state: String) -> String { state + "/mesh-key" }

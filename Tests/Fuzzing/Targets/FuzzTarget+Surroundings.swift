@@ -40,8 +40,8 @@ extension FuzzTarget {
                 record.instanceName.utf8.count <= DiscoveryRecord.nameBytesMax,
                 "a name fits DNS-SD")
             require(DiscoveryRecord.node(inText: record.text) == node, "a record reads as it was")
-            require(DiscoveryRecord.mesh(inText: record.text) == tag, "a tag reads as it was")
-            _ = DiscoveryRecord.mesh(inText: text)
+            require(DiscoveryRecord.meshes(inText: record.text) == [tag], "a tag reads as it was")
+            _ = DiscoveryRecord.meshes(inText: text)
         }
         return isOurs
     }

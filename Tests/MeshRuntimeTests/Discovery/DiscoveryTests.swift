@@ -72,12 +72,12 @@ struct DiscoveredNodesTests {
         for text in [[], ["id="], ["id=xyz"], ["v=1", "t=2"], ["id=00000000000000001"]] {
             #expect(DiscoveryRecord.node(inText: text) == nil)
         }
-        #expect(DiscoveryRecord.mesh(inText: record.text)?.belongs(to: ring) == true)
+        #expect(DiscoveryRecord.meshes(inText: record.text).first?.belongs(to: ring) == true)
         let other = Keyring(key: MeshKey(), created: "now")
-        #expect(DiscoveryRecord.mesh(inText: record.text)?.belongs(to: other) == false)
+        #expect(DiscoveryRecord.meshes(inText: record.text).first?.belongs(to: other) == false)
         let zero = String(repeating: "0", count: 16)
         for text in [[], ["t="], ["t=\(zero)"], ["t=\(zero).\(zero)0"], ["t=\(zero).xyz"]] {
-            #expect(DiscoveryRecord.mesh(inText: text) == nil)
+            #expect(DiscoveryRecord.meshes(inText: text).isEmpty)
         }
         // Two nodes of a mesh look like nodes of two.
         #expect(MeshTag(of: ring.current) != MeshTag(of: ring.current))

@@ -65,6 +65,80 @@ struct TrustTests {
         await node.runtime.stop()
     }
 
+    @Test("A new key reaches all, the old one is revoked by all, and who was off is told so")
+    func rotation() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        let three = try TestNode("three", peers: [one.runtime.address])
+        let nodes = [one, two, three]
+        var lines: [[String]] = [[], [], []]
+        for (index, node) in nodes.enumerated() {
+            node.runtime.onNotice = { lines[index].append($0) }
+        }
+        #expect(await Loop.until { nodes.allSatisfy { $0.aliveCount == 3 } })
+        _ = try one.runtime.rotateKey()
+        let key = one.runtime.keyring.current
+        #expect(throws: KeyChangeError.self) { try one.runtime.revokeOldKeys(force: false) }
+        #expect(await Loop.until { nodes.allSatisfy { $0.runtime.keyring.current == key } })
+        #expect(nodes.allSatisfy { $0.runtime.keyring.accepted.count == 2 })
+        // Each node hears from each of the others in the end.
+        #expect(
+            await Loop.until { (try? two.runtime.revokeOldKeys(force: false)) != nil })
+        #expect(await Loop.until { nodes.allSatisfy { $0.runtime.keyring.accepted == [key] } })
+        for node in nodes {
+            let kept = try KeyringFile.load(state: node.runtime.state.path)
+            #expect(kept == node.runtime.keyring)
+        }
+        #expect(nodes.allSatisfy { $0.aliveCount == 3 })
+        #expect(lines.allSatisfy { line in !line.contains { $0.contains("another mesh") } })
+
+        let late = try TestNode("late", peers: [one.runtime.address])
+        var itsLines: [String] = []
+        late.runtime.onNotice = { itsLines.append($0) }
+        #expect(await Loop.until { !itsLines.isEmpty })
+        #expect(itsLines.count == 1 && itsLines[0].contains("join anew"), "\(itsLines)")
+        #expect(lines[0].last?.contains("revoked key") == true, "\(lines[0])")
+        #expect(late.aliveCount == 1)
+        for node in nodes + [late] { await node.runtime.stop() }
+    }
+
+    @Test("A peer is spoken to with the newest key that it has shown to know")
+    func peerKeys() {
+        var keys = PeerKeys()
+        var ring = Keyring(key: MeshKey(), created: "now")
+        let old = ring.current.id
+        let peer = NodeAddress(10, 0, 0, 1, port: 1)
+        #expect(keys.key(for: peer, in: ring) == old)
+        #expect(keys.hasCurrent(peer, in: ring))
+        let before = ring.state
+        ring.rotate(to: MeshKey())
+        keys.follow(ring)
+        #expect(keys.key(for: peer, in: ring) == old)
+        keys.heard(peer, sealedWith: old, before, in: ring)
+        let knows = keys.hasCurrent(peer, in: ring)
+        #expect(!knows && keys.key(for: peer, in: ring) == old)
+        keys.heard(peer, sealedWith: old, ring.state, in: ring)
+        #expect(keys.key(for: peer, in: ring) == ring.current.id)
+
+        // A peer that has joined since, by the new code.
+        let other = NodeAddress(10, 0, 0, 2, port: 1)
+        let next = keys.refused(other, old, in: ring)
+        #expect(next && keys.key(for: other, in: ring) == ring.current.id)
+        let last = keys.refused(other, ring.current.id, in: ring)
+        #expect(!last)
+
+        let now = EventLoop.now
+        let tells = (0..<100).count { _ in keys.mayTell(peer, at: now) }
+        #expect(tells == 1)
+        let told = (1...200).count { number in
+            keys.mayTell(NodeAddress(10, 0, 1, UInt8(number), port: 1), at: now)
+        }
+        #expect(told > 0 && told < 100)
+        ring.revokeFormer()
+        keys.follow(ring)
+        #expect(keys.key(for: peer, in: ring) == ring.current.id)
+    }
+
     @Test("A line of each kind is due at most once a minute")
     func lines() {
         var log = StrangerLog()
