@@ -23,6 +23,7 @@ static inline int meshd_event_descriptor(void) { return eventfd(0, EFD_NONBLOCK 
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <linux/filter.h>
 
 /// The rate at which a TCP stream has lately moved bytes to its peer, bytes per second (Linux,
 /// tcp_rate.c); 0 when that was for want of bytes to send, or is not known.
@@ -59,6 +60,21 @@ static inline int meshd_keep_network_errors(int descriptor, int is_ipv6) {
     int on = 1;
     return is_ipv6 ? setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on)
                    : setsockopt(descriptor, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+}
+
+/// Has the system drop the datagrams for a UDP socket whose first byte, without its lower four bits,
+/// is another one: 0, or -1 with errno. They cost this process nothing then.
+static inline int meshd_drop_foreign_datagrams(int descriptor, unsigned char mark) {
+    // A filter sees the datagram with its eight bytes of UDP header; one without a ninth is dropped.
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mark, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 /// Takes the oldest such word off the socket's queue: 1 and the receiver's address when it is

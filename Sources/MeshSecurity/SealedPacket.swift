@@ -48,7 +48,7 @@ public enum SealedPacket {
     /// Grows when packets can't be understood any more by who knows the former version.
     public static let version = 2
     /// The upper half of the first byte of every datagram of meshd.
-    static let mark: UInt8 = 0xe0
+    public static let mark: UInt8 = 0xe0
     static let firstByte = mark | UInt8(version)
 
     static let saltBytes = 16

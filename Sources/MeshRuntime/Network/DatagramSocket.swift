@@ -89,6 +89,12 @@ public final class DatagramSocket {
 
     private init(localAddress: NodeAddress) { self.localAddress = localAddress }
 
+    /// Has the system drop what does not begin like a datagram of meshd, where it can.
+    /// - Parameter mark: the upper half of the first byte.
+    public func dropForeign(mark: UInt8) {
+        if descriptor >= 0 { _ = meshd_drop_foreign_datagrams(descriptor, mark) }
+    }
+
     /// Sends a datagram now or drops it.
     /// - Returns: whether the system took it, which does not mean that it arrives.
     @discardableResult

@@ -13,8 +13,10 @@ public final class StreamListener {
     public struct Counters: Hashable, Sendable {
         /// Connections that were handed over.
         public var accepted = 0
-        /// Connections closed at once because of `connectionsMax` or `greetingMax`.
+        /// Connections closed at once, because there were too many.
         public var refused = 0
+        /// Connections closed before they had introduced themselves, because others wanted to.
+        public var displaced = 0
         /// Connections that sent what is no preamble, or broke or stayed silent before it.
         public var garbage = 0
         /// Connections of another protocol version or purpose.
@@ -34,10 +36,8 @@ public final class StreamListener {
     /// for the log.
     public var onRejected: (@EventLoop (NodeAddress?, StreamCloseReason) -> Void)?
 
-    /// The most connections at a time.
-    public var connectionsMax = 4_096
-    /// The most connections that have not introduced themselves yet.
-    public var greetingMax = 128
+    /// Who is let in.
+    var door = DoorKeeping()
     /// Connections that the system keeps for us while the loop is busy.
     private static let backlog: Int32 = 256
 
@@ -47,8 +47,7 @@ public final class StreamListener {
     private let limits: StreamLimits
     private let isTCP: Bool
     private var handle: LoopHandle?
-    private var greeting: [ObjectIdentifier: StreamConnection] = [:]
-    private var openCount = 0
+    private var greeting: [DoorKeeping.Ticket: StreamConnection] = [:]
 
     private init(
         isTCP: Bool, preamble: StreamPreamble, security: StreamSecurity, limits: StreamLimits
@@ -146,23 +145,27 @@ public final class StreamListener {
             counters.acceptsFailed += 1
             return
         }
-        guard openCount < connectionsMax, greeting.count < greetingMax else {
+        let address = connection.remoteAddress
+        guard case .admit(let ticket, let loser) = door.arrived(from: address) else {
             counters.refused += 1
             connection.abort()
             return
         }
-        let identity = ObjectIdentifier(connection)
-        openCount += 1
-        greeting[identity] = connection
+        if let loser, let displaced = greeting.removeValue(forKey: loser) {
+            counters.displaced += 1
+            displaced.abort()
+        }
+        greeting[ticket] = connection
         connection.onReady = { [unowned connection] _ in
             connection.onReady = nil
-            self.greeting[identity] = nil
+            self.greeting[ticket] = nil
+            self.door.introduced(ticket)
             self.handOver(connection)
         }
-        connection.onEnded = { [unowned connection] reason in
-            self.openCount -= 1
-            guard self.greeting.removeValue(forKey: identity) != nil else { return }
-            self.reject(connection.remoteAddress, reason)
+        connection.onEnded = { reason in
+            self.door.left(ticket, from: address)
+            guard self.greeting.removeValue(forKey: ticket) != nil else { return }
+            self.reject(address, reason)
         }
     }
 

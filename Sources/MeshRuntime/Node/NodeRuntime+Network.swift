@@ -31,10 +31,10 @@ extension NodeRuntime {
     func rejected(_ source: NodeAddress?, _ reason: StreamCloseReason) {
         garbageReceived += 1
         let from = source.map { "\($0)" } ?? "an unknown address"
-        let line = "refused a connection from \(from): \(reason)"
+        func line() -> String { "refused a connection from \(from): \(reason)" }
         switch reason {
-        case .incompatible: note(.otherVersion, line)
-        case .untrusted(let error): note(Stranger(error), line)
+        case .incompatible: note(.otherVersion, line())
+        case .untrusted(let error): note(Stranger(error), line())
         default: logger.debug("dropped a connection from \(from): \(reason)")
         }
     }

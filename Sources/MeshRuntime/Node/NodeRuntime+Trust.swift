@@ -120,11 +120,11 @@ extension NodeRuntime {
     }
 
     /// Tells the user of a stranger, if that was not done within the last minute.
-    func note(_ stranger: Stranger, _ line: String) {
+    func note(_ stranger: Stranger, _ line: @autoclosure () -> String) {
         guard stranger != .noise, strangers.mayTell(of: stranger, at: EventLoop.now) else {
-            logger.debug("\(line)")
+            logger.debug("\(line())")
             return
         }
-        notice(line)
+        notice(line())
     }
 }

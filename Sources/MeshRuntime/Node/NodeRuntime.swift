@@ -122,6 +122,8 @@ public final class NodeRuntime {
         endpoint = try MeshEndpoint.bind(
             configuration.listen, preamble: MeshProtocol.meshPreamble,
             security: .sealed(keyring), limits: limits)
+        // Floods of anything else cost the node nothing.
+        endpoint.datagrams.dropForeign(mark: SealedPacket.mark)
         address = LocalAddresses.told(
             for: endpoint.address, peers: configuration.peers + state.rememberedPeers)
         var settings = MeshNodeConfiguration()
