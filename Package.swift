@@ -94,7 +94,7 @@ let package = Package(
 
         .testTarget(name: "MeshCoreTests", dependencies: ["MeshCore"], swiftSettings: strict),
         .testTarget(
-            name: "MeshSecurityTests", dependencies: ["MeshSecurity", "MeshCore"],
+            name: "MeshSecurityTests", dependencies: ["MeshSecurity", "MeshCore", "COpenSSL"],
             swiftSettings: strict),
         .testTarget(name: "GossipTests", dependencies: ["Gossip"], swiftSettings: strict),
         .testTarget(

@@ -102,6 +102,33 @@ struct TrustTests {
         for node in nodes + [late] { await node.runtime.stop() }
     }
 
+    @Test("Another version of the protocol is named on both sides, once")
+    func versions() async throws {
+        let node = try TestNode("one")
+        var lines: [String] = []
+        node.runtime.onNotice = { lines.append($0) }
+        let socket = try DatagramSocket.bind(to: NodeAddress(127, 0, 0, 1, port: 0))
+        var answers: [[UInt8]] = []
+        socket.onDatagram = { bytes, _ in answers.append(bytes) }
+        for _ in 0..<3 {
+            // A later version: what is behind its first byte is not known here.
+            socket.send([0xe7] + [UInt8](repeating: 9, count: 80), to: node.runtime.address)
+        }
+        #expect(await Loop.until { answers.count == 3 })
+        #expect(answers.allSatisfy { $0.starts(with: [0xe2, 1, 1]) })
+        #expect(lines.count == 1 && lines[0].contains("version 7"), "\(lines)")
+
+        // The answer, as who has sent the packet reads it.
+        let seal = PacketSeal(keyring: TestMesh.keyring)
+        let packet = seal.seal([1])
+        let answer = try #require(PacketRefusal.answer(to: packet, refusedAs: .otherVersion(7)))
+        #expect(
+            try seal.open(answer) == .refusal(.otherVersion, of: TestMesh.keyring.current.id))
+        #expect(PacketRefusal.otherVersion.description.contains("another version"))
+        socket.close()
+        await node.runtime.stop()
+    }
+
     @Test("A peer is spoken to with the newest key that it has shown to know")
     func peerKeys() {
         var keys = PeerKeys()
