@@ -44,6 +44,8 @@ struct TrustTests {
             sender: Films.participant(5), body: .ping(.init(sequence: 7)), updates: [])
         let packet = seal.seal(message.encode())
 
+        // What is not even like a packet of meshd does not reach the process.
+        socket.send([UInt8](repeating: 0x47, count: 200), to: node.runtime.address)
         for length in [1, 20, packet.count - 1] {
             socket.send(Array(packet.prefix(length)), to: node.runtime.address)
         }
@@ -51,7 +53,8 @@ struct TrustTests {
         changed[40] ^= 1
         socket.send(changed, to: node.runtime.address)
         socket.send(message.encode(), to: node.runtime.address)
-        #expect(await Loop.until { node.runtime.garbageReceived == before + 5 })
+        #expect(await Loop.until { node.runtime.garbageReceived >= before + 5 })
+        #expect(node.runtime.garbageReceived == before + 5)
         answers = []
 
         socket.send(packet, to: node.runtime.address)
