@@ -66,8 +66,7 @@ extension FrameParticipant {
         else { return }
         self.root?.hasHurriedFirstImage = true
         guard !hasFirstImage else { return }
-        // Later than now, so that no timer stands still; this happens once.
-        let at = now + .milliseconds(1)
+        let at = root.earliestStart(at: now, configuration)
         self.root?.nextDataAt = min(root.nextDataAt, at)
         self.root?.nextStartAt = min(root.nextStartAt, at)
     }

@@ -244,9 +244,15 @@ struct RootState: Sendable {
     }
 
     /// The next moment at which a round may start: always later than now, so that no timer stands
-    /// still, and not at once after the last start.
+    /// still, and not at once after the last start. In a large frame not before the last sum is
+    /// everywhere, either: starts to those who lack it say all that it added to the ledger, and
+    /// thousands of these fill the root's link for many seconds.
     func earliestStart(at now: Instant, _ configuration: FrameConfiguration) -> Instant {
-        max(now + .milliseconds(1), startedAt + configuration.startIntervalMin)
+        let soon = max(now + .milliseconds(1), startedAt + configuration.startIntervalMin)
+        guard members.count > configuration.listedMax, let lastSum else { return soon }
+        let heartbeat = RoundSchedule.heartbeat(
+            participants: members.count, configuration: configuration)
+        return max(soon, min(lastSum.at, startedAt + heartbeat))
     }
 
     /// How long the data of a round may take. Doubles with each round abandoned in a row, up to 32
