@@ -66,7 +66,8 @@ extension FrameParticipant {
         else { return }
         self.root?.hasHurriedFirstImage = true
         guard !hasFirstImage else { return }
-        let at = root.earliestStart(at: now, configuration)
+        // Later than now, so that no timer stands still; this happens once.
+        let at = max(now + .milliseconds(1), root.sumAwaitedUntil(configuration))
         self.root?.nextDataAt = min(root.nextDataAt, at)
         self.root?.nextStartAt = min(root.nextStartAt, at)
     }
