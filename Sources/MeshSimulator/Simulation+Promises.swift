@@ -8,10 +8,13 @@ import WorkStealing
 
 extension Simulation {
     /// How long a unit may be without a holder once nothing goes wrong any more: a root notices
-    /// four rounds in a row (docs/PROTOCOL.md §5), the first at a heartbeat of a second, each as
-    /// long as it waits for silent participants, which it dismisses after 3 s. All these are longer
-    /// with many participants.
-    var lossWindow: Duration { .seconds(12) + .milliseconds(1) * nodes.count }
+    /// four rounds in a row (docs/PROTOCOL.md §5), the first at a heartbeat, which is longer in a
+    /// large frame, each as long as it waits for silent participants, which it dismisses after 3 s.
+    var lossWindow: Duration {
+        let frames = FrameConfiguration()
+        let heartbeat = frames.heartbeatPerParticipant * nodes.count
+        return .seconds(11) + max(frames.heartbeatInterval, heartbeat)
+    }
     /// How long after the last fault all views of the members are true: two suspicions of 11 s, by
     /// a node whose local health is bad, and two comparisons of views, which come each 15 s, with
     /// contacts to the dead each 3 s (GossipConfiguration).

@@ -190,10 +190,6 @@ extension FrameParticipant {
             // There are newcomers.
             next = min(next, now + max(configuration.admissionDelay, least))
         }
-        if root.members.count > configuration.listedMax, let lastSum = root.lastSum {
-            // Starts are short once the sum is everywhere.
-            next = max(next, min(lastSum.at, root.startedAt + heartbeat))
-        }
         if isComplete { next = root.farewells == 0 ? now : root.startedAt + heartbeat }
         root.nextStartAt = max(root.earliestStart(at: now, configuration), next)
         self.root = root

@@ -67,7 +67,7 @@ extension FrameParticipant {
         self.root?.hasHurriedFirstImage = true
         guard !hasFirstImage else { return }
         // Later than now, so that no timer stands still; this happens once.
-        let at = now + .milliseconds(1)
+        let at = max(now + .milliseconds(1), root.sumAwaitedUntil(configuration))
         self.root?.nextDataAt = min(root.nextDataAt, at)
         self.root?.nextStartAt = min(root.nextStartAt, at)
     }

@@ -244,9 +244,21 @@ struct RootState: Sendable {
     }
 
     /// The next moment at which a round may start: always later than now, so that no timer stands
-    /// still, and not at once after the last start.
+    /// still, not at once after the last start, and not before the last sum is there.
     func earliestStart(at now: Instant, _ configuration: FrameConfiguration) -> Instant {
-        max(now + .milliseconds(1), startedAt + configuration.startIntervalMin)
+        max(
+            now + .milliseconds(1), startedAt + configuration.startIntervalMin,
+            sumAwaitedUntil(configuration))
+    }
+
+    /// When the last sum should be everywhere, or a heartbeat is due; in a small frame nobody waits
+    /// for that. A start to somebody who lacks the sum says all that it added to the ledger, and
+    /// thousands of these fill the root's link for many seconds.
+    func sumAwaitedUntil(_ configuration: FrameConfiguration) -> Instant {
+        guard members.count > configuration.listedMax, let lastSum else { return startedAt }
+        let heartbeat = RoundSchedule.heartbeat(
+            participants: members.count, configuration: configuration)
+        return min(lastSum.at, startedAt + heartbeat)
     }
 
     /// How long the data of a round may take. Doubles with each round abandoned in a row, up to 32

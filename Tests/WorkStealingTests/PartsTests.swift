@@ -164,6 +164,38 @@ private func space() throws -> WorkSpace {
         #expect(without.map(\.owner) == [participant(1), participant(4), participant(3)])
     }
 
+    @Test("A plan of many is the one that comparing each with all before it gives")
+    func planOfMany() {
+        var random = RandomNumbers(seed: 3)
+        for round in 0..<200 {
+            // Every other time somebody overlaps, perhaps only with the ledger.
+            var offers: [RoundPlanner.Offer] = []
+            var lower = 10
+            for number in 1...8 as ClosedRange<UInt64> {
+                let upper = lower + 1 + random.below(5)
+                offers.append(
+                    RoundPlanner.Offer(
+                        owner: participant(1 + number % 4), seal: SealNumber(number),
+                        coverage: set((lower, upper))))
+                lower = upper - (round % 2 == 0 ? 0 : random.below(3))
+            }
+            let ledger = set((0, 10 + (round % 4 == 3 ? 2 : 0)))
+            random.shuffle(&offers)
+            var (used, chosen) = (ledger, Set<SealNumber>())
+            let ordered = offers.sorted {
+                let (a, b) = ($0.coverage.count, $1.coverage.count)
+                return a != b ? a > b : ($0.owner, $0.seal) < ($1.owner, $1.seal)
+            }
+            for offer in ordered where used.isDisjoint(with: offer.coverage) {
+                used.formUnion(offer.coverage)
+                chosen.insert(offer.seal)
+            }
+            let parts = RoundPlanner.plan(offers: offers, ledger: ledger, excluded: [])
+            #expect(Set(parts.flatMap(\.seals)) == chosen)
+            #expect(parts.reduce(ledger.count) { $0 + $1.unitCount } == used.count)
+        }
+    }
+
     @Test("A unit is lost when more than three rounds in a row do not mention it")
     func loss() {
         var watch = LossWatch()
