@@ -90,7 +90,9 @@ extension FrameParticipant {
     mutating func obey(quarantine: [ParticipantID]) {
         let wasQuarantined = isQuarantined
         quarantined = quarantine
-        if isQuarantined, !wasQuarantined { stopRendering() }
+        guard isQuarantined, !wasQuarantined else { return }
+        emit(.event(.quarantined(identity, unit: nil)))
+        stopRendering()
     }
 
     private mutating func stopRendering() {

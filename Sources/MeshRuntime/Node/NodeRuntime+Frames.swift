@@ -231,19 +231,19 @@ extension NodeRuntime {
 extension NodeRuntime {
     /// Says whose results were found wrong.
     private func noteQuarantine(
-        of participant: ParticipantID, _ frame: FrameID, unit: Int
+        of participant: ParticipantID, _ frame: FrameID, unit: Int?
     ) {
-        guard let space = frames[frame]?.workSpace else { return }
-        let tile = space.grid.rectangle(ofTile: space.unit(unit).tile)
-        let place = "the tile at \(tile.x), \(tile.y)"
+        var what = "got another result"
+        if let unit, let space = frames[frame]?.workSpace {
+            let tile = space.grid.rectangle(ofTile: space.unit(unit).tile)
+            what += " for the tile at \(tile.x), \(tile.y)"
+        }
         if participant == identity {
             notice(
-                "this node renders no more of frame \(frame): others got another result for "
-                    + "\(place). Its memory or its processor may be faulty")
+                "this node renders no more of frame \(frame): others \(what). "
+                    + "Its memory or its processor may be faulty")
         } else {
-            notice(
-                "keeps node \(participant.node) out of frame \(frame): others got another "
-                    + "result for \(place)")
+            notice("keeps node \(participant.node) out of frame \(frame): others \(what)")
         }
     }
 }
