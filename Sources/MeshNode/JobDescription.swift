@@ -12,6 +12,8 @@ public struct JobDescription: Hashable, Sendable {
     /// The side of a tile, pixels.
     public var tileSize: Int
     public var samplesPerPixel: Int
+    /// The share of the units that are rendered twice, on different nodes, and compared: 0 to 1.
+    public var verifiedShare: Double
     /// The driver's: render settings and scene manifest. At most ``payloadBytesMax`` bytes.
     public var payload: [UInt8]
 
@@ -19,12 +21,15 @@ public struct JobDescription: Hashable, Sendable {
     public static let payloadBytesMax = 1 << 20
 
     public init(
-        width: Int, height: Int, tileSize: Int = 32, samplesPerPixel: Int, payload: [UInt8] = []
+        width: Int, height: Int, tileSize: Int = 32, samplesPerPixel: Int,
+        verifiedShare: Double = 0,
+        payload: [UInt8] = []
     ) {
         self.width = width
         self.height = height
         self.tileSize = tileSize
         self.samplesPerPixel = samplesPerPixel
+        self.verifiedShare = verifiedShare
         self.payload = payload
     }
 
@@ -44,6 +49,6 @@ public struct JobDescription: Hashable, Sendable {
             && width * height <= TileGrid.pixelsMax && tileSize >= 8
             && tileSize <= TileGrid.sideMax && samplesPerPixel >= 1
             && samplesPerPixel <= WorkSpace.samplesPerPixelMax
-            && payload.count <= Self.payloadBytesMax
+            && (0...1).contains(verifiedShare) && payload.count <= Self.payloadBytesMax
     }
 }

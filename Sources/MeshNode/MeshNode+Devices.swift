@@ -56,15 +56,16 @@ extension MeshNode {
     }
 
     /// A device has rendered a unit; says what the driver does with its pixels, and that at once.
+    /// - Parameter digest: of the pixels; needed for a job with a `verifiedShare`.
     public mutating func rendered(
-        _ unit: Int, of frame: FrameID, at instant: Instant
+        _ unit: Int, of frame: FrameID, digest: UnitDigest? = nil, at instant: Instant
     ) -> UnitDisposition {
         advance(to: instant)
         guard let index = index(of: frame), records[index].participant != nil else {
             return .discard
         }
         records[index].unitsInProgress -= 1
-        let disposition = records[index].participant?.rendered(unit, at: now)
+        let disposition = records[index].participant?.rendered(unit, digest: digest, at: now)
         performParticipant(at: index)
         return disposition ?? .discard
     }

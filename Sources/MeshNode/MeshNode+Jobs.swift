@@ -23,11 +23,18 @@ extension MeshNode {
         record.workSpace = space
         record.participant = FrameParticipant(
             originating: frame, workSpace: space, identity: identity,
-            configuration: configuration.frame, seed: random.next(), at: now)
+            configuration: frameConfiguration(of: job), seed: random.next(), at: now)
         record.participant?.setLinkSpeed(bytesPerSecond: linkBytesPerSecond)
         insert(record)
         offer(job, of: frame)
         return frame
+    }
+
+    /// What the machine of a frame is made with.
+    private func frameConfiguration(of job: JobDescription?) -> FrameConfiguration {
+        var result = configuration.frame
+        result.verifiedShare = job?.verifiedShare ?? 0
+        return result
     }
 
     /// Tells members of a new frame with its job, instead of by an announcement that they answer
@@ -68,7 +75,7 @@ extension MeshNode {
         let term = records[index].term ?? Term(number: 1, root: frame.originator)
         records[index].participant = FrameParticipant(
             joining: frame, workSpace: space, identity: identity, term: term,
-            configuration: configuration.frame, seed: random.next(), at: now)
+            configuration: frameConfiguration(of: records[index].job), seed: random.next(), at: now)
         records[index].participant?.setLinkSpeed(bytesPerSecond: linkBytesPerSecond)
         shareSpeed()
         for member in membership.departedMembers {

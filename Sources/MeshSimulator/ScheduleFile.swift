@@ -25,6 +25,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
     public var bandwidth: [Double]?
     public var links: [LinkModel]?
     public var ledgerOnly: [Int]?
+    /// See ``SimulationConfiguration/corrupt``.
+    public var corrupt: [Int]?
     public var faults: [Fault]
 
     public init(faults: [Fault]) { self.faults = faults }
@@ -39,6 +41,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
         public var height: Int
         public var tileSize: Int
         public var samplesPerPixel: Int
+        /// See ``JobDescription/verifiedShare``.
+        public var verifiedShare: Double?
     }
 
     /// See ``NetworkModel``.
@@ -102,13 +106,15 @@ extension ScheduleFile {
         bandwidth = run.bandwidth
         links = run.links
         ledgerOnly = run.ledgerOnly
+        corrupt = run.corrupt
         joined = run.startsJoined ? true : nil
         network = Network(run.network)
         frames = run.submissions.map { submission in
             Frame(
                 at: submission.time.seconds, node: submission.node, width: submission.job.width,
                 height: submission.job.height, tileSize: submission.job.tileSize,
-                samplesPerPixel: submission.job.samplesPerPixel)
+                samplesPerPixel: submission.job.samplesPerPixel,
+                verifiedShare: submission.job.verifiedShare)
         }
     }
 
@@ -157,12 +163,14 @@ extension ScheduleFile {
             throw Malformed("a bandwidth is out of bounds")
         }
         run.bandwidth = bandwidth ?? run.bandwidth
-        let named = (links ?? []).flatMap { [$0.from, $0.to] } + (ledgerOnly ?? [])
+        let named =
+            (links ?? []).flatMap { [$0.from, $0.to] } + (ledgerOnly ?? []) + (corrupt ?? [])
         guard named.allSatisfy({ run.nodes.indices.contains($0) }) else {
-            throw Malformed("'links' or 'ledgerOnly' name unknown nodes")
+            throw Malformed("'links', 'ledgerOnly' or 'corrupt' name unknown nodes")
         }
         run.links = links ?? run.links
         run.ledgerOnly = ledgerOnly ?? run.ledgerOnly
+        run.corrupt = corrupt ?? run.corrupt
     }
 
     /// Seconds to the nanosecond, so that a written time is read as it was.
@@ -181,7 +189,8 @@ extension ScheduleFile.Frame {
         nodes: Int
     ) throws(ScheduleFile.Malformed) -> SimulationConfiguration.Submission {
         let job = JobDescription(
-            width: width, height: height, tileSize: tileSize, samplesPerPixel: samplesPerPixel)
+            width: width, height: height, tileSize: tileSize, samplesPerPixel: samplesPerPixel,
+            verifiedShare: verifiedShare ?? 0)
         guard job.isValid, (0..<nodes).contains(node) else {
             throw ScheduleFile.Malformed("a frame's size or node is out of bounds")
         }

@@ -191,7 +191,8 @@ extension Simulation {
             guard let frame = job.frame, job.outcome.end == .unfinished else { return true }
             return nodes.indices.contains { other in
                 other != node && !nodes[other].isFrozen
-                    && nodes[other].process?.node.participant(of: frame) != nil
+                    && !configuration.corrupt.contains(other)
+                    && nodes[other].process?.node.participant(of: frame)?.isQuarantined == false
             }
         }
     }

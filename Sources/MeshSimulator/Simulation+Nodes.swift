@@ -101,6 +101,12 @@ extension Simulation {
         case .frame(let frame, .roundAbandoned(let round, _)):
             report.roundsAbandoned += 1
             timeline?.endRound(round, of: frame, units: 0, isCommitted: false, at: now)
+        case .frame(_, .quarantined(let participant, _)):
+            let culprit = nodes.firstIndex { $0.id == participant.node }
+            if let culprit, !report.quarantined.contains(culprit) {
+                report.quarantined.append(culprit)
+                report.quarantined.sort()
+            }
         case .frame(let frame, .lost(let units)):
             report.unitsLost += units.count
             if configuration.policy.isStatic {
@@ -257,7 +263,18 @@ extension Simulation {
         let speed = nodes[index].speeds.reduce(0, +) / nodes[index].slowness
         nodes[index].process?.node.setSpeed(samplesPerSecond: speed)
         let disposition =
-            nodes[index].process?.node.rendered(unit, of: frame, at: local) ?? .discard
+            nodes[index].process?.node.rendered(
+                unit, of: frame, digest: digest(of: unit, job: job, at: index), at: local)
+            ?? .discard
         keep(unit, disposition, of: frame, at: index)
+    }
+
+    /// What a node says of its result.
+    private func digest(of unit: Int, job: Int, at index: Int) -> UnitDigest? {
+        guard configuration.submissions[job].job.verifiedShare > 0 else { return nil }
+        let isWrong = configuration.corrupt.contains(index)
+        let right = jobs[job].tallies.value(of: IntervalSet(SampleRange(unit, unit + 1)))
+        return UnitDigest(
+            hash: isWrong ? right ^ UInt64(index + 1) : right, sums: .one, arithmeticClass: 1)
     }
 }

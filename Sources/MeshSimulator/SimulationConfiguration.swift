@@ -32,6 +32,9 @@ public struct SimulationConfiguration: Sendable {
     public var links: [LinkModel] = []
     /// The nodes that keep no film unless they must, by index; an originator always keeps its own.
     public var ledgerOnly: [Int] = []
+    /// The nodes whose results are wrong, by index. Their films are right in the simulation, and what
+    /// they say of their units is not.
+    public var corrupt: [Int] = []
     /// The bytes of a film stream per pixel of a touched tile: three channels of beauty and two
     /// auxiliary ones as 4-byte numbers, packed to 0.75.
     public var bytesPerPixel = 15.0

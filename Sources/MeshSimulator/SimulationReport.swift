@@ -79,6 +79,8 @@ public struct SimulationReport: Sendable {
     public var roundsCommitted = 0
     public var roundsAbandoned = 0
     public var unitsLost = 0
+    /// The nodes, by index, whose results were found wrong in a verified frame.
+    public var quarantined: [Int] = []
     /// Running members that another suspected while no cut was in force.
     public var falseSuspicions = 0
     /// Running members that another declared dead while no cut was in force.

@@ -23,6 +23,8 @@ extension FrameMessage {
         case .lateUnitRequest(let term): .lateUnitRequest(term.proto)
         case .lateUnits(let message): .lateUnits(message.proto)
         case .contested(let message): .contested(message.proto)
+        case .check(let message): .check(message.proto)
+        case .checked(let message): .checked(message.proto)
         }
     }
 
@@ -45,6 +47,8 @@ extension FrameMessage {
         case .lateUnitRequest(let proto): self = .lateUnitRequest(try Term(proto))
         case .lateUnits(let proto): self = .lateUnits(try LateUnits(proto))
         case .contested(let proto): self = .contested(try LateUnits(proto))
+        case .check(let proto): self = .check(try CheckRequest(proto))
+        case .checked(let proto): self = .checked(try CheckResult(proto))
         case .jobOffer, .jobRequest, .jobUnknown, .frameEnded:
             throw .invalid("message of a participant")
         }
@@ -77,6 +81,7 @@ extension RoundStart: WireValue {
         proto.unnamedCount = UInt32(clamping: unnamedCount)
         proto.acquaintances = acquaintances.map(\.proto)
         proto.includesReceiver = includesReceiver
+        proto.quarantined = quarantined.map(\.proto)
         proto.ledgerHash = ledger.hash
         proto.ledgerDiffers = !ledger.isWhole
         proto.ledger = ledger.added.proto
@@ -96,6 +101,7 @@ extension RoundStart: WireValue {
         unnamedCount = Int(proto.unnamedCount)
         acquaintances = try ParticipantID.list(proto.acquaintances, "acquaintances")
         includesReceiver = proto.includesReceiver
+        quarantined = try ParticipantID.list(proto.quarantined, "participants in quarantine")
     }
 }
 
@@ -104,12 +110,18 @@ extension RoundReport.Seal: WireValue {
         var proto = ProtoReport.Seal()
         proto.number = number.rawValue
         proto.coverage = coverage.proto
+        proto.digests = digests.map(\.proto)
         return proto
     }
 
     init(_ proto: ProtoReport.Seal) throws(MalformedBytes) {
-        self.init(
-            number: SealNumber(proto.number), coverage: try IntervalSet(proto.coverage))
+        let coverage = try IntervalSet(proto.coverage)
+        guard proto.digests.isEmpty || proto.digests.count == coverage.count else {
+            throw .invalid("number of digests")
+        }
+        var digests: [UnitDigest] = []
+        for digest in proto.digests { digests.append(try UnitDigest(digest)) }
+        self.init(number: SealNumber(proto.number), coverage: coverage, digests: digests)
     }
 }
 

@@ -72,6 +72,7 @@ extension JobDescription: WireValue {
         proto.tileSize = UInt32(tileSize)
         proto.samplesPerPixel = UInt32(samplesPerPixel)
         proto.payload = ProtoJob.data(payload)
+        proto.verifiedShare = verifiedShare
         return proto
     }
 
@@ -79,7 +80,8 @@ extension JobDescription: WireValue {
         guard proto.payload.count <= Self.payloadBytesMax else { throw .invalid("job: its size") }
         let job = JobDescription(
             width: Int(proto.width), height: Int(proto.height), tileSize: Int(proto.tileSize),
-            samplesPerPixel: Int(proto.samplesPerPixel), payload: Array(proto.payload))
+            samplesPerPixel: Int(proto.samplesPerPixel), verifiedShare: proto.verifiedShare,
+            payload: Array(proto.payload))
         guard job.isValid else { throw .invalid("job: its sizes") }
         self = job
     }

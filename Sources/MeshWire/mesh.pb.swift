@@ -387,6 +387,22 @@ nonisolated struct ProtoEnvelope: @unchecked Sendable {
     set {_uniqueStorage()._content = .contested(newValue)}
   }
 
+  var check: ProtoCheck {
+    get {
+      if case .check(let v)? = _storage._content {return v}
+      return ProtoCheck()
+    }
+    set {_uniqueStorage()._content = .check(newValue)}
+  }
+
+  var checked: ProtoCheckResult {
+    get {
+      if case .checked(let v)? = _storage._content {return v}
+      return ProtoCheckResult()
+    }
+    set {_uniqueStorage()._content = .checked(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Content: Equatable, Sendable {
@@ -410,6 +426,8 @@ nonisolated struct ProtoEnvelope: @unchecked Sendable {
     case lateUnitRequest(ProtoTerm)
     case lateUnits(ProtoLateUnits)
     case contested(ProtoLateUnits)
+    case check(ProtoCheck)
+    case checked(ProtoCheckResult)
 
   }
 
@@ -442,6 +460,9 @@ nonisolated struct ProtoJob: Sendable {
   var samplesPerPixel: UInt32 = 0
 
   var payload: Data = Data()
+
+  /// The share of the units that two nodes render: 0 to 1.
+  var verifiedShare: Double = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -495,12 +516,15 @@ nonisolated struct ProtoStart: Sendable {
 
   var removed: [ProtoParticipant] = []
 
-  /// Those beyond the list of a large frame, and some of them.
+  /// Those beyond the list of a large frame; and some of all.
   var unnamedCount: UInt32 = 0
 
   var acquaintances: [ProtoParticipant] = []
 
   var includesReceiver: Bool = false
+
+  /// Whose results were found wrong.
+  var quarantined: [ProtoParticipant] = []
 
   /// The ledger likewise.
   var ledgerHash: UInt64 = 0
@@ -582,6 +606,9 @@ nonisolated struct ProtoReport: Sendable {
     /// Clears the value of `coverage`. Subsequent reads from it will return its default value.
     mutating func clearCoverage() {self._coverage = nil}
 
+    /// For each unit one, in a verified frame.
+    var digests: [ProtoDigest] = []
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -593,6 +620,24 @@ nonisolated struct ProtoReport: Sendable {
 
   fileprivate var _round: ProtoRound? = nil
   fileprivate var _claims: ProtoUnits? = nil
+}
+
+/// What the results of one unit are compared by.
+nonisolated struct ProtoDigest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var hash: UInt64 = 0
+
+  /// Of red, green and blue.
+  var sums: [Float] = []
+
+  var arithmeticClass: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
 }
 
 nonisolated struct ProtoPlan: Sendable {
@@ -819,6 +864,70 @@ nonisolated struct ProtoLateUnits: Sendable {
 
   fileprivate var _term: ProtoTerm? = nil
   fileprivate var _units: ProtoUnits? = nil
+}
+
+nonisolated struct ProtoCheck: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var term: ProtoTerm {
+    get {_term ?? ProtoTerm()}
+    set {_term = newValue}
+  }
+  /// Returns true if `term` has been explicitly set.
+  var hasTerm: Bool {self._term != nil}
+  /// Clears the value of `term`. Subsequent reads from it will return its default value.
+  mutating func clearTerm() {self._term = nil}
+
+  var units: ProtoUnits {
+    get {_units ?? ProtoUnits()}
+    set {_units = newValue}
+  }
+  /// Returns true if `units` has been explicitly set.
+  var hasUnits: Bool {self._units != nil}
+  /// Clears the value of `units`. Subsequent reads from it will return its default value.
+  mutating func clearUnits() {self._units = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _term: ProtoTerm? = nil
+  fileprivate var _units: ProtoUnits? = nil
+}
+
+nonisolated struct ProtoCheckResult: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var term: ProtoTerm {
+    get {_term ?? ProtoTerm()}
+    set {_term = newValue}
+  }
+  /// Returns true if `term` has been explicitly set.
+  var hasTerm: Bool {self._term != nil}
+  /// Clears the value of `term`. Subsequent reads from it will return its default value.
+  mutating func clearTerm() {self._term = nil}
+
+  var unit: UInt64 = 0
+
+  var digest: ProtoDigest {
+    get {_digest ?? ProtoDigest()}
+    set {_digest = newValue}
+  }
+  /// Returns true if `digest` has been explicitly set.
+  var hasDigest: Bool {self._digest != nil}
+  /// Clears the value of `digest`. Subsequent reads from it will return its default value.
+  mutating func clearDigest() {self._digest = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _term: ProtoTerm? = nil
+  fileprivate var _digest: ProtoDigest? = nil
 }
 
 nonisolated struct ProtoOpening: Sendable {
@@ -1265,7 +1374,7 @@ nonisolated extension ProtoStripe: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Envelope"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0\u{3}start_unknown\0\u{3}first_pass_done\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frame\0\u{3}job_offer\0\u{3}job_request\0\u{3}job_unknown\0\u{3}frame_ended\0\u{4}\u{5}admission_request\0\u{1}start\0\u{1}report\0\u{1}plan\0\u{3}contribution_failed\0\u{1}exhausted\0\u{3}steal_request\0\u{3}steal_grant\0\u{3}steal_refusal\0\u{3}grant_accepted\0\u{3}grant_refused\0\u{3}late_unit_request\0\u{3}late_units\0\u{1}contested\0\u{3}start_unknown\0\u{3}first_pass_done\0\u{1}check\0\u{1}checked\0")
 
   fileprivate class _StorageClass {
     var _frame: ProtoFrame? = nil
@@ -1556,6 +1665,32 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
             _storage._content = .firstPassDone(v)
           }
         }()
+        case 26: try {
+          var v: ProtoCheck?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .check(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .check(v)
+          }
+        }()
+        case 27: try {
+          var v: ProtoCheckResult?
+          var hadOneofValue = false
+          if let current = _storage._content {
+            hadOneofValue = true
+            if case .checked(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._content = .checked(v)
+          }
+        }()
         default: break
         }
       }
@@ -1652,6 +1787,14 @@ nonisolated extension ProtoEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messa
         guard case .firstPassDone(let v)? = _storage._content else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       }()
+      case .check?: try {
+        guard case .check(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
+      }()
+      case .checked?: try {
+        guard case .checked(let v)? = _storage._content else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
+      }()
       case nil: break
       }
     }
@@ -1695,7 +1838,7 @@ nonisolated extension ProtoEmpty: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Job"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}width\0\u{1}height\0\u{3}tile_size\0\u{3}samples_per_pixel\0\u{1}payload\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}width\0\u{1}height\0\u{3}tile_size\0\u{3}samples_per_pixel\0\u{1}payload\0\u{3}verified_share\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1708,6 +1851,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.tileSize) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.samplesPerPixel) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.payload) }()
+      case 6: try { try decoder.decodeSingularDoubleField(value: &self.verifiedShare) }()
       default: break
       }
     }
@@ -1729,6 +1873,9 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if !self.payload.isEmpty {
       try visitor.visitSingularBytesField(value: self.payload, fieldNumber: 5)
     }
+    if self.verifiedShare.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.verifiedShare, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1738,6 +1885,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if lhs.tileSize != rhs.tileSize {return false}
     if lhs.samplesPerPixel != rhs.samplesPerPixel {return false}
     if lhs.payload != rhs.payload {return false}
+    if lhs.verifiedShare != rhs.verifiedShare {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1784,7 +1932,7 @@ nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Start"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0\u{3}unnamed_count\0\u{1}acquaintances\0\u{3}includes_receiver\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0\u{3}unnamed_count\0\u{1}acquaintances\0\u{3}includes_receiver\0\u{1}quarantined\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1803,6 +1951,7 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 9: try { try decoder.decodeSingularUInt32Field(value: &self.unnamedCount) }()
       case 10: try { try decoder.decodeRepeatedMessageField(value: &self.acquaintances) }()
       case 11: try { try decoder.decodeSingularBoolField(value: &self.includesReceiver) }()
+      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.quarantined) }()
       default: break
       }
     }
@@ -1846,6 +1995,9 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.includesReceiver != false {
       try visitor.visitSingularBoolField(value: self.includesReceiver, fieldNumber: 11)
     }
+    if !self.quarantined.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.quarantined, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1858,6 +2010,7 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.unnamedCount != rhs.unnamedCount {return false}
     if lhs.acquaintances != rhs.acquaintances {return false}
     if lhs.includesReceiver != rhs.includesReceiver {return false}
+    if lhs.quarantined != rhs.quarantined {return false}
     if lhs.ledgerHash != rhs.ledgerHash {return false}
     if lhs.ledgerDiffers != rhs.ledgerDiffers {return false}
     if lhs._ledger != rhs._ledger {return false}
@@ -1942,7 +2095,7 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension ProtoReport.Seal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = ProtoReport.protoMessageName + ".Seal"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}coverage\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}coverage\0\u{1}digests\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1952,6 +2105,7 @@ nonisolated extension ProtoReport.Seal: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._coverage) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.digests) }()
       default: break
       }
     }
@@ -1968,12 +2122,56 @@ nonisolated extension ProtoReport.Seal: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._coverage {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
+    if !self.digests.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.digests, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: ProtoReport.Seal, rhs: ProtoReport.Seal) -> Bool {
     if lhs.number != rhs.number {return false}
     if lhs._coverage != rhs._coverage {return false}
+    if lhs.digests != rhs.digests {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ProtoDigest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Digest"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hash\0\u{1}sums\0\u{3}arithmetic_class\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.hash) }()
+      case 2: try { try decoder.decodeRepeatedFloatField(value: &self.sums) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.arithmeticClass) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.hash != 0 {
+      try visitor.visitSingularFixed64Field(value: self.hash, fieldNumber: 1)
+    }
+    if !self.sums.isEmpty {
+      try visitor.visitPackedFloatField(value: self.sums, fieldNumber: 2)
+    }
+    if self.arithmeticClass != 0 {
+      try visitor.visitSingularFixed64Field(value: self.arithmeticClass, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: ProtoDigest, rhs: ProtoDigest) -> Bool {
+    if lhs.hash != rhs.hash {return false}
+    if lhs.sums != rhs.sums {return false}
+    if lhs.arithmeticClass != rhs.arithmeticClass {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2306,6 +2504,89 @@ nonisolated extension ProtoLateUnits: SwiftProtobuf.Message, SwiftProtobuf._Mess
   static func ==(lhs: ProtoLateUnits, rhs: ProtoLateUnits) -> Bool {
     if lhs._term != rhs._term {return false}
     if lhs._units != rhs._units {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ProtoCheck: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Check"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}units\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._term) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._units) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._term {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._units {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: ProtoCheck, rhs: ProtoCheck) -> Bool {
+    if lhs._term != rhs._term {return false}
+    if lhs._units != rhs._units {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ProtoCheckResult: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CheckResult"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}unit\0\u{1}digest\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._term) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.unit) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._digest) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._term {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.unit != 0 {
+      try visitor.visitSingularUInt64Field(value: self.unit, fieldNumber: 2)
+    }
+    try { if let v = self._digest {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: ProtoCheckResult, rhs: ProtoCheckResult) -> Bool {
+    if lhs._term != rhs._term {return false}
+    if lhs.unit != rhs.unit {return false}
+    if lhs._digest != rhs._digest {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

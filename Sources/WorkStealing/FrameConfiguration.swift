@@ -153,6 +153,20 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var exhaustedDelay: Duration = .milliseconds(4)
     public var exhaustedRepeat: Duration = .milliseconds(250)
 
+    // MARK: Verification
+
+    /// The share of the units that are rendered twice, on different nodes, and compared: 0 to 1. The
+    /// job says it.
+    public var verifiedShare = 0.0
+    /// How long somebody has to render a unit for a check before another is asked…
+    public var checkTimeout: Duration = .seconds(5)
+    /// … and how many are asked before a unit counts as one that nobody can check.
+    public var checkTriesMax = 4
+    /// Units that are being checked at a time.
+    public var checksMax = 1_024
+    /// Participants found wrong, of one frame.
+    public var quarantinedMax = 64
+
     // MARK: Film
 
     /// Whether this node holds the whole film; otherwise it is ledger-only, unless it is the root

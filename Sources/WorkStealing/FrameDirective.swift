@@ -87,6 +87,9 @@ public enum FrameEvent: Hashable, Sendable {
     case dismissed(ParticipantID)
     /// Units that nobody held any more; they are rendered again.
     case lost(IntervalSet)
+    /// Two others got something else than this participant, who is kept out of the frame now;
+    /// perhaps this node itself. The root knows for which unit.
+    case quarantined(ParticipantID, unit: Int?)
     /// The film of this node is complete.
     case complete
 }

@@ -36,6 +36,11 @@ public enum FrameMessage: Hashable, Sendable {
     case lateUnits(LateUnits)
     /// From the root to the owners: somebody else renders these too; keep your results apart.
     case contested(LateUnits)
+
+    // Verification (docs/PROTOCOL.md §8).
+    /// From the root: render these, which somebody else has rendered, and tell what comes out.
+    case check(CheckRequest)
+    case checked(CheckResult)
 }
 
 /// Asks for admission to a frame.
@@ -62,6 +67,8 @@ public struct RoundStart: Hashable, Sendable {
     public var acquaintances: [ParticipantID] = []
     /// Whether the receiver takes part even if it is not named.
     public var includesReceiver = false
+    /// Whose results were found wrong: they are kept out of the frame.
+    public var quarantined: [ParticipantID] = []
     /// The coverage of the root's film.
     public var ledger: LedgerUpdate
     public init(round: RoundID, participants: ParticipantsUpdate, ledger: LedgerUpdate) {
@@ -83,9 +90,12 @@ public struct RoundReport: Hashable, Sendable {
     public struct Seal: Hashable, Sendable {
         public var number: SealNumber
         public var coverage: IntervalSet
-        public init(number: SealNumber, coverage: IntervalSet) {
+        /// Of the units of the coverage, in their order; empty when the frame is not verified.
+        public var digests: [UnitDigest]
+        public init(number: SealNumber, coverage: IntervalSet, digests: [UnitDigest] = []) {
             self.number = number
             self.coverage = coverage
+            self.digests = digests
         }
     }
     public var round: RoundID

@@ -15,6 +15,9 @@ extension FrameParticipant {
             Occupancy("waiting", waiting.count, max: configuration.waitingMax),
             Occupancy("helping", helping.count, max: configuration.helpingMax),
             Occupancy("work hints", thief.victims.hintCount, max: configuration.workHintsMax),
+            Occupancy("checks", checkWork.count, max: configuration.checksMax),
+            Occupancy("digests", digests.count, max: workSpace.count),
+            Occupancy("quarantined", quarantined.count, max: configuration.quarantinedMax),
             Occupancy("film holders", fetch.completeAt.count, max: 4),
             Occupancy("claims", deque.units.count, max: workSpace.count),
             Occupancy("contested", contested.count, max: workSpace.count),
@@ -24,6 +27,9 @@ extension FrameParticipant {
                 Occupancy("members", root.members.count, max: configuration.participantsMax),
                 Occupancy("plans", root.plans.count, max: root.members.count),
                 Occupancy("accused", root.accused.count, max: configuration.participantsMax),
+                Occupancy(
+                    "pending checks", root.checks.pending.count,
+                    max: max(configuration.checksMax, workSpace.count)),
                 Occupancy("helped", root.helped.count, max: configuration.helpedUnitsMax),
             ]
         }

@@ -21,6 +21,11 @@ extension FrameParticipant {
                         owner: member.id, seal: seal.number, coverage: seal.coverage))
             }
         }
+        if configuration.verifiedShare > 0 {
+            offers.removeAll {
+                isQuarantined($0.owner) || !root.checks.isCleared($0.seal, of: $0.owner)
+            }
+        }
         let parts = RoundPlanner.plan(
             offers: offers, ledger: ledger, excluded: excluded,
             mayOverlap: lacks(.disjointnessUnchecked))

@@ -10,6 +10,11 @@ extension FrameParticipant {
     /// out once more; the first result counts.
     public mutating func takeUnit(at now: Instant) -> Int? {
         defer { settle(at: now) }
+        guard !isQuarantined else { return nil }
+        if let unit = checkWork.take() {
+            thief.isStarving = false
+            return unit
+        }
         if let unit = deque.takeFirst() {
             begin(unit, isApart: contested.contains(unit), at: now)
             return unit
@@ -51,6 +56,7 @@ extension FrameParticipant {
     /// A paused device hands its unit back: it is a claim again, and may be stolen.
     public mutating func returnUnit(_ unit: Int, at now: Instant) {
         defer { settle(at: now) }
+        if checkWork.putBack(unit) { return emit(.workAvailable) }
         guard let index = inProgress.firstIndex(where: { $0.unit == unit }) else { return }
         let entry = inProgress.remove(at: index)
         guard !entry.isApart, isListed else { return }
@@ -58,14 +64,22 @@ extension FrameParticipant {
     }
 
     /// A device has finished a unit.
+    /// - Parameter digest: of the result; needed in a verified frame only.
     /// - Returns: what the driver does with the result.
-    public mutating func rendered(_ unit: Int, at now: Instant) -> UnitDisposition {
+    public mutating func rendered(
+        _ unit: Int, digest: UnitDigest? = nil, at now: Instant
+    ) -> UnitDisposition {
         defer { settle(at: now) }
-        guard let index = inProgress.firstIndex(where: { $0.unit == unit }) else {
+        if let term = checkWork.finish(unit) {
+            answerCheck(CheckResult(term: term, unit: unit, digest: digest ?? .none), at: now)
+            return .discard
+        }
+        guard !isQuarantined, let index = inProgress.firstIndex(where: { $0.unit == unit }) else {
             return .discard
         }
         let entry = inProgress.remove(at: index)
         statistics.unitsRendered += 1
+        if configuration.verifiedShare > 0, let digest { digests[unit] = digest }
         guard !ledger.contains(unit), !partials.contains(unit) || lacks(.twoResultsKept) else {
             statistics.unitsDuplicated += 1
             return .discard
@@ -91,7 +105,7 @@ extension FrameParticipant {
     /// The measured speed of all devices that are working; zero when none is.
     public mutating func setSpeed(samplesPerSecond: Double) {
         guard isValid(speed: samplesPerSecond) else { return }
-        speed = samplesPerSecond
+        speed = isQuarantined ? 0 : samplesPerSecond
         isSpeedKnown = true
     }
 

@@ -64,7 +64,7 @@ extension FrameParticipant {
 
     /// When this node asks for admission: while it is not listed, or hears no starts.
     var admissionAt: Instant? {
-        guard root == nil, term.root != identity, !isDone else { return nil }
+        guard root == nil, term.root != identity, !isDone, !isQuarantined else { return nil }
         if standing != .listed { return askAdmissionAt }
         // A successor in a large frame does not know all who take part.
         if round == nil, unnamedCount > 0 || participants.count > configuration.listedMax {
@@ -98,6 +98,8 @@ extension FrameParticipant {
             }
             return
         }
+        // Who was found wrong is told so again.
+        if isQuarantined(sender) { return sendStart(to: [sender], isWhole: true) }
         let isNew = root?.position(of: sender) == nil
         if isNew {
             guard admit(sender, samplesPerSecond: request.samplesPerSecond) else {
@@ -146,6 +148,7 @@ extension FrameParticipant {
         standing = .exiled
         deque.removeAll()
         helping = IntervalSet()
+        checkWork.cancel()
         contested = IntervalSet()
         grants.forgetLent()
         waiting = []
@@ -159,7 +162,7 @@ extension FrameParticipant {
 
     /// When this node takes over, if nothing is heard of the root until then.
     var successionAt: Instant? {
-        guard root == nil, !isDone else { return nil }
+        guard root == nil, !isDone, !isQuarantined else { return nil }
         let rootIsDead = dead.contains(term.root)
         switch standing {
         case .joining where !rootIsDead:
@@ -200,6 +203,7 @@ extension FrameParticipant {
         var members = [identity]
         members += (participants + acquaintances).filter { passedOver.insert($0).inserted }
         if former != identity, !dead.contains(former) { members.append(former) }
+        members.removeAll { isQuarantined($0) }
         root = RootState(members: members, at: now)
         if unnamedCount > 0 {
             let count = participantCount

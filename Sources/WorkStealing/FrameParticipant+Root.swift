@@ -84,7 +84,7 @@ extension FrameParticipant {
     mutating func hurryRoot(at now: Instant) {
         guard let root, root.phase == .idle, !isComplete, root.abandonedInRow == 0 else { return }
         guard deque.isEmpty, inProgress.isEmpty, grants.lent.isEmpty, helping.isEmpty,
-            root.others.allSatisfy({ $0.exhausted != nil }),
+            root.checks.pending.isEmpty, root.others.allSatisfy({ $0.exhausted != nil }),
             !partials.isEmpty || root.others.contains(where: { ($0.exhausted ?? 0) > 0 })
         else { return }
         let at = root.earliestStart(at: now, configuration)
@@ -96,9 +96,10 @@ extension FrameParticipant {
 
     private mutating func startRound(at now: Instant) {
         guard var root else { return }
-        let (dead, dismissalTime) = (dead, dismissalTime)
+        let (dead, quarantined) = (dead, quarantined)
+        let dismissalTime = dismissalTime
         let gone = root.dismiss { member in
-            dead.contains(member.id)
+            dead.contains(member.id) || quarantined.contains(member.id)
                 || (member.missedRounds >= configuration.dismissalRounds
                     && (member.silentSince.map { now - $0 >= dismissalTime }
                         ?? false))
@@ -151,6 +152,7 @@ extension FrameParticipant {
             let position = root?.position(of: receiver)
             let report = isWhole ? nil : position.flatMap { root?[$0].report }
             var start = RoundStart(round: round, participants: [], ledger: IntervalSet())
+            start.quarantined = quarantined
             if isWhole {
                 start.participants = ParticipantsUpdate(whole: named)
                 start.ledger = LedgerUpdate(whole: committed)
@@ -234,9 +236,13 @@ extension FrameParticipant {
             report.seals.count <= configuration.sealsMax, report.filmUnits >= 0,
             report.filmUnits <= workSpace.count
         else { return false }
+        let isVerified = configuration.verifiedShare > 0
         let numbers = Set(report.seals.map(\.number))
         return numbers.count == report.seals.count
-            && report.seals.allSatisfy { !$0.coverage.isEmpty && isValid($0.coverage) }
+            && report.seals.allSatisfy {
+                !$0.coverage.isEmpty && isValid($0.coverage)
+                    && $0.digests.count == (isVerified ? $0.coverage.count : 0)
+            }
     }
 
     mutating func receive(_ message: Exhausted, from sender: ParticipantID, at now: Instant) {
@@ -262,6 +268,7 @@ extension FrameParticipant {
         root[0].aging.observe(claims, age: configuration.lateAge, at: now)
         self.root = root
         countLosses(at: now)
+        drawChecks(at: now)
         if let best = largestFilm(), best.filmUnits > filmCoverage.count, fetch.deadline == nil {
             self.root?.phase = .adopting(best.holder, deadline: now + configuration.fetchTimeout)
             let next = now + heartbeat

@@ -29,6 +29,8 @@ extension FrameParticipant {
             if root != nil, term == self.term { helpWithLateUnit(sender, at: now) }
         case .lateUnits(let late): receiveLate(late, from: sender, at: now)
         case .contested(let late): receiveContested(late, from: sender, at: now)
+        case .check(let request): receive(request, from: sender, at: now)
+        case .checked(let result): receive(result, from: sender, at: now)
         }
     }
 
@@ -63,6 +65,7 @@ extension FrameParticipant {
         if unnamedCount == 0, start.unnamedCount > 0 { meetSome(of: participants) }
         participants = list
         unnamedCount = start.unnamedCount
+        obey(quarantine: start.quarantined)
         meet(start.acquaintances)
         if isNew { endContribution(before: start.round) }
         guard start.includesReceiver || participants.contains(identity) else {
@@ -91,6 +94,7 @@ extension FrameParticipant {
         let list = start.participants
         return (0...configuration.participantsMax).contains(start.unnamedCount)
             && start.acquaintances.count <= configuration.participantsMax
+            && start.quarantined.count <= configuration.quarantinedMax
             && list.added.count <= configuration.participantsMax
             && list.removed.count <= configuration.participantsMax && isValid(start.ledger.added)
             && (!list.isWhole || list.applied(to: []) != nil)
@@ -129,7 +133,8 @@ extension FrameParticipant {
         RoundReport(
             round: round,
             seals: partials.seals.map {
-                RoundReport.Seal(number: $0.number, coverage: $0.coverage)
+                RoundReport.Seal(
+                    number: $0.number, coverage: $0.coverage, digests: digests(of: $0.coverage))
             },
             claims: claims.union(partials.open), filmUnits: filmCoverage.count,
             samplesPerSecond: speed, bytesPerSecond: linkSpeed, wantsFilm: wantsFilm)
@@ -202,6 +207,7 @@ extension FrameParticipant {
         if !dropped.seals.isEmpty { emit(.drop(dropped.seals)) }
         if dropped.open { emit(.dropOpen) }
         statistics.unitsDuplicated += dropped.unitsWasted
+        if !digests.isEmpty { forgetDigests() }
         deque.remove(ledger)
         helping.subtract(ledger)
         contested.subtract(ledger)

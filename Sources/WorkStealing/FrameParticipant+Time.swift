@@ -14,6 +14,7 @@ extension FrameParticipant {
         consider(stuckDeadline)
         if root != nil {
             consider(rootDeadline)
+            consider(root?.checks.nextDeadline)
         } else {
             consider(admissionAt)
             consider(successionAt)
@@ -33,6 +34,7 @@ extension FrameParticipant {
         if let at = successionAt, at <= now { takeOver(at: now) }
         if let at = admissionAt, at <= now { askForAdmission(at: now) }
         tickRoot(at: now)
+        if let at = root?.checks.nextDeadline, at <= now { askForChecks(at: now) }
         if let at = stuckDeadline, at <= now {
             stuckToldAt = now
             emit(.workAvailable)

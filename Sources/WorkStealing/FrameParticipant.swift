@@ -49,6 +49,13 @@ public struct FrameParticipant: Sendable {
     var stuckToldAt: Instant
     /// Late units of others; rendered apart, never lent.
     var helping = IntervalSet()
+    /// Units of others to be rendered for comparison only.
+    var checkWork = CheckWork()
+    /// What a verified frame's results of this node are compared by, until they are committed;
+    /// looked up.
+    var digests: [Int: UnitDigest] = [:]
+    /// Whose results were found wrong, as the root says.
+    var quarantined: [ParticipantID] = []
     /// Units that somebody else renders as well.
     var contested = IntervalSet()
     var partials = PartialFilms()
@@ -149,6 +156,8 @@ public struct FrameParticipant: Sendable {
     public var isComplete: Bool { filmCoverage.count == workSpace.count }
     /// Whether the ledger covers the frame: nothing is left to render anywhere.
     public var isLedgerComplete: Bool { ledgerBook.isComplete }
+    /// Whether this node's results were found wrong: it renders nothing more for this frame.
+    public var isQuarantined: Bool { isQuarantined(identity) }
     /// Whether the root counts this node among the participants.
     public var isListed: Bool { standing == .listed }
     /// Held, in progress, lent and not yet acknowledged, or helped with.
@@ -160,7 +169,7 @@ public struct FrameParticipant: Sendable {
     /// Samples of the claims that no device has begun.
     public var remainingSamples: Double { Double(deque.samples) }
     /// Whether `takeUnit` would return a unit.
-    public var hasWork: Bool { !deque.isEmpty || !helping.isEmpty }
+    public var hasWork: Bool { !deque.isEmpty || !helping.isEmpty || !checkWork.isEmpty }
     /// Units rendered here that the ledger lacks.
     public var uncommitted: IntervalSet { partials.coverage }
     /// The coverage of the open partial film.

@@ -22,6 +22,11 @@ public struct FrameStatistics: Hashable, Sendable {
     /// As the root: units that nobody held, and late units given to helpers.
     public var unitsLost = 0
     public var unitsHelped = 0
+    /// As the root of a verified frame: units whose results were compared with another node's, units
+    /// that were chosen and that nobody could check, and participants found wrong.
+    public var unitsVerified = 0
+    public var unitsUnverified = 0
+    public var quarantines = 0
     public var unitsRendered = 0
     /// Rendered, and then forgotten or dropped because the ledger had them.
     public var unitsDuplicated = 0

@@ -85,6 +85,14 @@ struct PartialFilms: Sendable {
         return dropped
     }
 
+    /// Drops everything; nothing of it returns to the claims.
+    mutating func dropAll() -> Dropped {
+        var dropped = Dropped(seals: seals.map(\.number), open: !open.isEmpty)
+        dropped.unitsWasted = coverage.count
+        (open, seals, openIsReclaimable) = (IntervalSet(), [], true)
+        return dropped
+    }
+
     /// This node was dismissed: its units belong to others now.
     mutating func disown() {
         openIsReclaimable = open.isEmpty

@@ -117,6 +117,8 @@ struct RootState: Sendable {
     var history = StartHistory()
     /// Late units given to helpers; looked up, never iterated but to be emptied.
     var helped: [Int: Helped] = [:]
+    /// Units rendered twice.
+    var checks = CheckBook()
     /// What the reports say of late units; nil when one has changed.
     var lateBook: LateBook?
 

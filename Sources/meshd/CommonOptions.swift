@@ -61,6 +61,18 @@ struct PictureSize: ExpressibleByArgument {
     var defaultValueDescription: String { "\(width)x\(height)" }
 }
 
+/// A part of something: `1%`, `0.5%` or `1`, all in percent.
+struct Percentage: ExpressibleByArgument {
+    /// 0 to 1.
+    let share: Double
+
+    init?(argument: String) {
+        let text = argument.hasSuffix("%") ? argument.dropLast() : argument[...]
+        guard let percent = Double(text), percent > 0, percent <= 100 else { return nil }
+        share = percent / 100
+    }
+}
+
 /// A log that goes to stderr; quiet unless something is wrong or `MESHD_LOG` names a level.
 func makeLogger(_ label: String, level: Logger.Level = .warning) -> Logger {
     var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }

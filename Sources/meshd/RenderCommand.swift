@@ -33,6 +33,11 @@ struct RenderCommand: AsyncParsableCommand {
     @Option(help: "Scrambles the samples.") var seed: UInt32 = 0
     @Option(help: "Longest path: 1 is emitted light only, 2 adds direct light.") var maxDepth = 8
     @Flag(help: "Render on this machine alone, without a mesh.") var local = false
+    @Option(
+        help: ArgumentHelp(
+            "Render this part of the frame twice, on different nodes, and compare.",
+            valueName: "percent"))
+    var verify: Percentage?
     @Option(help: "Render threads, without a daemon. (default: one for each processor core)")
     var threads: Int?
     @Option(
@@ -69,7 +74,7 @@ struct RenderCommand: AsyncParsableCommand {
             width: size.width, height: size.height, samplesPerPixel: spp, maxDepth: maxDepth,
             seed: seed, cameraName: camera)
         let request = RenderRequest(
-            scene: scene, environment: env, settings: settings,
+            scene: scene, environment: env, settings: settings, verifiedShare: verify?.share,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
             requested: requested,
             nodeOptions: (threads == nil ? [] : ["--threads"])

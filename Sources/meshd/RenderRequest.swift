@@ -23,6 +23,8 @@ struct RenderRequest {
     let scene: String
     let environment: String?
     let settings: FrameSettings
+    /// See ``FrameJob/verifiedShare``.
+    let verifiedShare: Double?
     let threads: Int
     let requested: Instant
     /// The options given that are for a node of this process, and not for a daemon.
@@ -204,8 +206,10 @@ struct RenderRequest {
         insert: ([UInt8], Digest) throws(SceneError) -> Void
     ) throws -> FrameJob {
         do {
-            return try ScenePreparation.describe(
+            var job = try ScenePreparation.describe(
                 scene: scene, environment: environment, settings: settings, insert: insert)
+            job.verifiedShare = verifiedShare
+            return job
         } catch {
             throw unreadable(scene: scene, environment: environment, error)
         }

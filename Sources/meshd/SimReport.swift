@@ -46,6 +46,7 @@ struct SimRun: Encodable {
     var roundsCommitted: Int
     var roundsAbandoned: Int
     var unitsLost: Int
+    var quarantined: [Int]
     var falseSuspicions: Int
     var falseDeaths: Int
     var steps: Int
@@ -83,6 +84,7 @@ struct SimRun: Encodable {
         roundsCommitted = report.roundsCommitted
         roundsAbandoned = report.roundsAbandoned
         unitsLost = report.unitsLost
+        quarantined = report.quarantined
         falseSuspicions = report.falseSuspicions
         falseDeaths = report.falseDeaths
         steps = report.steps

@@ -18,11 +18,15 @@ struct WireTests {
     static let units = IntervalSet([SampleRange(0, 3), SampleRange(10, 1 << 40)])
     static let grant = GrantID(victim: b, number: 77)
 
+    static let digest = UnitDigest(
+        hash: .max, sums: SIMD3(0, 1.5, 1e30), arithmeticClass: 1 << 63)
+
     static var largeStart: RoundStart {
         var start = RoundStart(round: round, participants: [b], ledger: units)
         start.unnamedCount = 9_000
         start.acquaintances = [a, b]
         start.includesReceiver = true
+        start.quarantined = [b]
         return start
     }
 
@@ -42,6 +46,16 @@ struct WireTests {
                 round: round,
                 seals: [.init(number: SealNumber(4), coverage: units)], claims: IntervalSet(),
                 filmUnits: 12, samplesPerSecond: 0, bytesPerSecond: 1e8, wantsFilm: false)),
+        .report(
+            RoundReport(
+                round: round,
+                seals: [
+                    .init(
+                        number: SealNumber(4), coverage: IntervalSet(SampleRange(7, 9)),
+                        digests: [digest, digest])
+                ], claims: units, filmUnits: 0, samplesPerSecond: 1)),
+        .check(CheckRequest(term: term, units: units)),
+        .checked(CheckResult(term: term, unit: 1 << 30, digest: digest)),
         .plan(
             RoundPlan(
                 round: round, seals: [SealNumber(4)],
@@ -65,7 +79,8 @@ struct WireTests {
             .jobOffer(
                 frame,
                 JobDescription(
-                    width: 1_920, height: 1_080, samplesPerPixel: 64, payload: [1, 2, 0, 255])),
+                    width: 1_920, height: 1_080, samplesPerPixel: 64, verifiedShare: 0.01,
+                    payload: [1, 2, 0, 255])),
         ]
 
     static let openings: [StreamOpening] =

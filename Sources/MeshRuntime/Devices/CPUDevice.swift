@@ -3,6 +3,7 @@
 import Foundation
 import MeshCore
 import Tracer
+import WorkStealing
 
 /// What a device says of itself.
 public struct DeviceInfo: Hashable, Sendable, Codable {
@@ -30,6 +31,8 @@ struct UnitResult: Sendable {
     let frame: FrameID
     let unit: Int
     let tile: FilmTile
+    /// Of a verified frame.
+    var digest: UnitDigest?
     /// Time from its begin to its end on its thread.
     let duration: Duration
 }
@@ -40,13 +43,20 @@ final class CPUDevice: Sendable {
     let info: DeviceInfo
     private let queue = UnitQueue()
 
-    /// - Parameter niceness: added to the threads' scheduling priority, so that control messages
-    ///   and the machine's owner come first.
-    init(threads: Int, niceness: Int32, deliver: @escaping @Sendable (UnitResult) -> Void) {
+    /// - Parameters:
+    ///   - niceness: added to the threads' scheduling priority, so that control messages and the
+    ///     machine's owner come first.
+    ///   - fault: what is wrong with this device, in tests of those who have to notice.
+    init(
+        threads: Int, niceness: Int32, fault: (@Sendable (inout FilmTile) -> Void)? = nil,
+        deliver: @escaping @Sendable (UnitResult) -> Void
+    ) {
         info = .processor(threads: threads)
         for index in 0..<threads {
             let queue = self.queue
-            let thread = Thread { Self.work(queue, niceness: niceness, deliver: deliver) }
+            let thread = Thread {
+                Self.work(queue, niceness: niceness, fault: fault, deliver: deliver)
+            }
             thread.name = "device-\(index)"
             thread.stackSize = 8 << 20
             thread.start()
@@ -64,7 +74,8 @@ final class CPUDevice: Sendable {
 
     /// The life of one thread.
     private static func work(
-        _ queue: UnitQueue, niceness: Int32, deliver: @Sendable (UnitResult) -> Void
+        _ queue: UnitQueue, niceness: Int32, fault: (@Sendable (inout FilmTile) -> Void)?,
+        deliver: @Sendable (UnitResult) -> Void
     ) {
         // On Linux a thread has a niceness of its own; 0 names the calling thread.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
@@ -80,10 +91,12 @@ final class CPUDevice: Sendable {
             }
             let clock = ContinuousClock()
             let start = clock.now
-            let tile = renderer.render(order.workSpace.unit(order.unit))
+            var tile = renderer.render(order.workSpace.unit(order.unit))
+            fault?(&tile)
             deliver(
                 UnitResult(
                     frame: order.frame, unit: order.unit, tile: tile,
+                    digest: order.isVerified ? UnitDigest(tile) : nil,
                     duration: start.duration(to: clock.now)))
         }
     }

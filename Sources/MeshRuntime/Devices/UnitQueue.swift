@@ -11,6 +11,8 @@ struct UnitOrder: Sendable {
     let unit: Int
     let scene: PreparedScene
     let workSpace: WorkSpace
+    /// Whether a digest of the result is needed.
+    var isVerified = false
 }
 
 /// A first-in-first-out queue that threads wait on.

@@ -129,7 +129,7 @@ extension NodeRuntime {
         let description = JobDescription(
             width: grid.width, height: grid.height, tileSize: grid.tileSize,
             samplesPerPixel: prepared.workSpace.samplesPerPixel,
-            payload: prepared.job.encoded())
+            verifiedShare: prepared.job.verifiedShare ?? 0, payload: prepared.job.encoded())
         let frame = node.submit(description, at: EventLoop.now)
         let driver = FrameDriver(frame: frame, workSpace: prepared.workSpace, host: self)
         driver.prepared = prepared
@@ -174,7 +174,8 @@ extension NodeRuntime {
         unitsInFlight += 1
         device.render(
             UnitOrder(
-                frame: frame, unit: unit, scene: prepared.scene, workSpace: driver.workSpace))
+                frame: frame, unit: unit, scene: prepared.scene, workSpace: driver.workSpace,
+                isVerified: prepared.job.verifiedShare ?? 0 > 0))
         return true
     }
 
@@ -188,7 +189,8 @@ extension NodeRuntime {
         counters[result.frame]?.samples += samples
         counters[result.frame]?.units += 1
         counters[result.frame]?.busy += result.duration
-        let disposition = node.rendered(result.unit, of: result.frame, at: EventLoop.now)
+        let disposition = node.rendered(
+            result.unit, of: result.frame, digest: result.digest, at: EventLoop.now)
         driver.take(result, disposition)
         // Not before: the machine and the driver must agree on the open film.
         speed.add(samples: samples, duration: result.duration)
@@ -216,9 +218,32 @@ extension NodeRuntime {
         case .scenePreparationFailed(let frame, let reason):
             notice("cannot prepare the scene of frame \(frame): \(reason)")
         case .frameEnded(let frame, let end): logger.info("frame \(frame) ended: \(end)")
+        case .frame(let frame, .quarantined(let participant, let unit)):
+            noteQuarantine(of: participant, frame, unit: unit)
+            sessions[frame]?.note(.quarantined(participant, unit: unit))
         case .frame(let frame, let event):
             logger.debug("frame \(frame): \(event)")
             sessions[frame]?.note(event)
+        }
+    }
+}
+
+extension NodeRuntime {
+    /// Says whose results were found wrong.
+    private func noteQuarantine(
+        of participant: ParticipantID, _ frame: FrameID, unit: Int?
+    ) {
+        var what = "got another result"
+        if let unit, let space = frames[frame]?.workSpace {
+            let tile = space.grid.rectangle(ofTile: space.unit(unit).tile)
+            what += " for the tile at \(tile.x), \(tile.y)"
+        }
+        if participant == identity {
+            notice(
+                "this node renders no more of frame \(frame): others \(what). "
+                    + "Its memory or its processor may be faulty")
+        } else {
+            notice("keeps node \(participant.node) out of frame \(frame): others \(what)")
         }
     }
 }

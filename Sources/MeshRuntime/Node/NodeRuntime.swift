@@ -24,6 +24,8 @@ public struct NodeConfiguration: Sendable {
     public var usesDiscovery: Bool
     /// Added to the priority of render threads: 0 … 19.
     public var niceness: Int32
+    /// What is wrong with this node's device; for tests of those who have to notice.
+    var deviceFault: (@Sendable (inout FilmTile) -> Void)?
 
     public init(
         name: String, listen: NodeAddress, threads: Int, peers: [NodeAddress] = [],
@@ -139,7 +141,8 @@ public final class NodeRuntime {
 
     private func start() {
         device = CPUDevice(
-            threads: configuration.threads, niceness: configuration.niceness
+            threads: configuration.threads, niceness: configuration.niceness,
+            fault: configuration.deviceFault
         ) { [weak self] result in EventLoop.submit { self?.rendered(result) } }
         node.setSpeed(samplesPerSecond: Double(configuration.threads) * 500_000)
         endpoint.datagrams.onDatagram = { [weak self] bytes, source in

@@ -23,6 +23,8 @@ public final class FrameSession {
     private var rounds = 0
     private var roundsAbandoned = 0
     private var unitsLost = 0
+    /// Nodes whose results were found wrong.
+    private var quarantined: [String] = []
     /// Samples that somebody has rendered and nobody has any more.
     private var samplesLost = 0
     /// What was last said to be rendered: it never becomes less.
@@ -91,6 +93,12 @@ public final class FrameSession {
                 .notice("\(units.count) units were lost with a node and are rendered again"))
         case .becameRoot(let term) where term.number > 1:
             continuation?.yield(.notice("this node goes on with the frame"))
+        case .quarantined(let participant, _):
+            quarantined.append("\(participant.node)")
+            continuation?.yield(
+                .notice(
+                    "node \(participant.node) rendered something else than two others: "
+                        + "it is kept out, and what it held is rendered again"))
         case .dismissed(let participant):
             continuation?.yield(.notice("goes on without node \(participant.node)"))
         default: break
@@ -128,6 +136,8 @@ public final class FrameSession {
             nonFiniteSamples: Int(film.nonFiniteSamples), nodes: nodes,
             unitsLost: unitsLost,
             unitsRenderedAgain: statistics?.unitsDuplicated ?? 0,
+            unitsVerified: statistics?.unitsVerified, unitsUnverified: statistics?.unitsUnverified,
+            quarantined: quarantined,
             rounds: rounds, roundsAbandoned: roundsAbandoned,
             makespanOverIdeal: ideal > 0 && done > 0 ? wall / ideal : 1,
             peakMemoryBytes: ProcessMemory.peakBytes)

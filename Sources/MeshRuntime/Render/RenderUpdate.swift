@@ -63,6 +63,11 @@ public struct RenderStatistics: Sendable, Codable {
     /// Units that were lost with a node, and units rendered more than once.
     public var unitsLost: Int?
     public var unitsRenderedAgain: Int?
+    /// Units whose results two nodes agreed on, by the node that leads the frame; units that were
+    /// chosen for that and that nobody could check; and the nodes whose results were wrong.
+    public var unitsVerified: Int?
+    public var unitsUnverified: Int?
+    public var quarantined: [String]?
     public var rounds: Int?
     public var roundsAbandoned: Int?
     /// The time the frame took over the time in which the nodes, each from when it was ready

@@ -27,6 +27,8 @@ public struct FrameJob: Hashable, Sendable, Codable {
     /// The name of the environment image among `files`.
     public var environment: String?
     public var files: [File]
+    /// The share of the units that are rendered twice, on different nodes, and compared; nil: none.
+    public var verifiedShare: Double?
     /// The renderer that declared the frame: another one's samples may differ.
     public var rendererVersion: Int
 

@@ -7,4 +7,8 @@ public enum Processor {
     /// Whether it has the instructions that this program is compiled for. To be asked before
     /// anything is rendered: without them a process ends at the first one.
     public static var isSupported: Bool { meshd_processor_has_avx2() != 0 }
+
+    /// A hash of what this processor's approximate reciprocals and reciprocal square roots give: the
+    /// bits of a film depend on them.
+    public static var approximationFingerprint: UInt64 { meshd_approximation_fingerprint() }
 }

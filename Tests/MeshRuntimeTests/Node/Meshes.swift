@@ -19,7 +19,7 @@ struct SmallFrame {
     let job: FrameJob
     let files: SubmittedFiles
 
-    init(size: Int = 64, samples: Int = 32) throws {
+    init(size: Int = 64, samples: Int = 32, verifiedShare: Double? = nil) throws {
         folder = try TemporaryFolder()
         let path = folder.path + "/room.glb"
         try SceneFixture.room().write(to: URL(fileURLWithPath: path))
@@ -27,9 +27,11 @@ struct SmallFrame {
             width: size, height: size, samplesPerPixel: samples, maxDepth: 4, seed: 1,
             cameraName: nil)
         files = SubmittedFiles(scene: path, environment: nil)
-        job = try ScenePreparation.describe(
+        var job = try ScenePreparation.describe(
             scene: path, environment: nil, settings: settings
         ) { (_, _) throws(SceneError) in }
+        job.verifiedShare = verifiedShare
+        self.job = job
     }
 
     /// The bytes of the file with this hash.
@@ -83,15 +85,18 @@ final class TestNode {
     let runtime: NodeRuntime
 
     init(
-        _ name: String, peers: [NodeAddress] = [], keyring: Keyring = TestMesh.keyring
+        _ name: String, peers: [NodeAddress] = [], keyring: Keyring = TestMesh.keyring,
+        fault: (@Sendable (inout FilmTile) -> Void)? = nil
     ) throws {
         folder = try TemporaryFolder()
         var logger = Logger(label: name)
         logger.logLevel = .critical
+        var configuration = NodeConfiguration(
+            name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1, peers: peers,
+            usesDiscovery: false, niceness: 0)
+        configuration.deviceFault = fault
         runtime = try NodeRuntime(
-            configuration: NodeConfiguration(
-                name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1,
-                peers: peers, usesDiscovery: false, niceness: 0),
+            configuration: configuration,
             state: try StateFolder(path: folder.path + "/state"), keyring: keyring, logger: logger)
     }
 
