@@ -1,6 +1,7 @@
 // Which nodes get the same bits: a fingerprint of what decides them, measured, not named.
 
 import MeshCore
+import MeshSecurity
 import Tracer
 import WorkStealing
 
