@@ -44,6 +44,8 @@ let package = Package(
             name: "COpenEXR", pkgConfig: "OpenEXR", providers: [.apt(["libopenexr-dev"])]),
         .systemLibrary(name: "CSpng", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(
+            name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+        .systemLibrary(
             name: "CTurboJPEG", pkgConfig: "libturbojpeg",
             providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CTracerSIMD", cSettings: [.unsafeFlags(["-mavx2"])]),
@@ -86,7 +88,7 @@ let package = Package(
         .executableTarget(
             name: "meshd",
             dependencies: machines + [
-                "MeshRuntime", "MeshSecurity", "MeshSimulator", "Tracer",
+                "CQREncode", "MeshRuntime", "MeshSecurity", "MeshSimulator", "Tracer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -165,7 +165,7 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// Units that are being checked at a time.
     public var checksMax = 1_024
     /// Participants found wrong, of one frame.
-    public var quarantinedMax = 64
+    public var quarantinedMax = 1_024
 
     // MARK: Film
 

@@ -54,6 +54,7 @@ extension FrameParticipant {
             emit(.event(.steppedDown(newTerm)))
         }
         endContribution(before: nil)
+        checkWork.cancel()
         term = newTerm
         round = nil
         heardAt = now
@@ -193,6 +194,7 @@ extension FrameParticipant {
         let former = term.root
         let dead = dead
         endContribution(before: nil)
+        checkWork.cancel()
         thief.request = nil
         term = new
         round = nil

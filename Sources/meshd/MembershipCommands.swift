@@ -10,6 +10,12 @@ let privateMeshLine =
     "this machine was in no mesh and has made its own; to let others in: 'meshd join' on them, "
     + "with the code that 'meshd key show' prints here"
 
+/// Prints a join code; for people, also as a picture for a telephone.
+private func show(_ code: JoinCode) {
+    Terminal.out(code.text)
+    if Terminal.isInteractive { QRCode(code.text)?.lines.forEach(Terminal.note) }
+}
+
 struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init", abstract: "Make a mesh on this machine, and print its join code.",
@@ -30,7 +36,7 @@ struct InitCommand: AsyncParsableCommand {
         }
         let keyring = KeyringFile.newMesh()
         try await stateOptions.adopt(keyring)
-        Terminal.out(JoinCode(key: keyring.current).text)
+        show(JoinCode(key: keyring.current))
         Terminal.note("to let others in: 'meshd join' on them, with this code")
     }
 }
@@ -114,7 +120,7 @@ struct KeyCommand: AsyncParsableCommand {
                     "this machine is in no mesh: 'meshd init' makes one, 'meshd join' "
                         + "lets it into another")
             }
-            Terminal.out(JoinCode(key: keyring.current).text)
+            show(JoinCode(key: keyring.current))
         }
     }
 }
@@ -134,7 +140,7 @@ extension KeyCommand {
             try await stateOptions.change(
                 { try await $0.rotateKey() }, withoutDaemon: { $0.rotate(to: MeshKey()) })
             guard let keyring = try stateOptions.keyring() else { throw Outcome.failed.exitCode }
-            Terminal.out(JoinCode(key: keyring.current).text)
+            show(JoinCode(key: keyring.current))
         }
     }
 

@@ -81,6 +81,9 @@ struct RenderCommand: AsyncParsableCommand {
                 + (peers.isEmpty ? [] : ["--peer"]) + (withoutDiscovery ? ["--no-mdns"] : []))
         let rendering: Rendering
         if local {
+            if verify != nil, !output.quiet {
+                Terminal.note("one machine alone verifies nothing: --verify without effect")
+            }
             rendering = try await request.renderLocally()
         } else {
             rendering = try await request.renderOnMesh(

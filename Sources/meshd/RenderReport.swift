@@ -168,6 +168,16 @@ struct RenderReport {
             }
             Terminal.note(table(rows))
         }
+        if let checked = statistics.unitsVerified, let unchecked = statistics.unitsUnverified,
+            checked + unchecked > 0
+        {
+            let wrong = statistics.quarantined ?? []
+            Terminal.note(
+                "\(checked) units verified"
+                    + (unchecked > 0 ? ", \(unchecked) that no other node could check" : "")
+                    + (wrong.isEmpty
+                        ? "" : "; kept out: \(wrong.joined(separator: ", "))"))
+        }
         if statistics.nonFiniteSamples > 0 {
             Terminal.note(
                 "\(statistics.nonFiniteSamples) samples were not finite and count as zero")

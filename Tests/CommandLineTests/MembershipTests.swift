@@ -39,6 +39,47 @@ struct MembershipTests {
         #expect(forced.ending == .exit(0) && forced.output != code + "\n", "\(forced)")
     }
 
+    @Test("On a terminal a code is shown as a QR code as well")
+    func picture() async throws {
+        let place = try Workplace()
+        let code = try await madeMesh(on: "a", in: place)
+        // `script` (util-linux) gives the program a terminal.
+        let shown = try await run(
+            [
+                "/usr/bin/script", "-qec", "\(Meshd.path) key show --state \(place.path("a"))",
+                "/dev/null",
+            ], environment: ["TERM": "xterm"], folder: place.path("output"),
+            directory: place.folder)
+        #expect(shown.ending == .exit(0) && shown.output.contains(code), "\(shown)")
+        let rows = shown.output.split(whereSeparator: \.isNewline).filter {
+            $0.contains("[30;107m")
+        }
+        .map { row in
+            Array(row.filter { " ▀▄█".contains($0) })
+        }
+        // Two rows of modules a line.
+        var modules: [[Bool]] = []
+        for row in rows {
+            modules.append(row.map { $0 == "▀" || $0 == "█" })
+            modules.append(row.map { $0 == "▄" || $0 == "█" })
+        }
+        let width = try #require(modules.first?.count) - 8
+        // Version 1 has 21 modules a side, each next one four more.
+        #expect(width >= 21 && (width - 21) % 4 == 0 && modules.count >= width + 8)
+        for (top, left) in [(4, 4), (4, width + 4 - 7), (width + 4 - 7, 4)] {
+            // A finder pattern: a dark square in a light ring in a dark ring.
+            for row in 0..<7 {
+                for column in 0..<7 {
+                    let ring = max(abs(row - 3), abs(column - 3))
+                    #expect(modules[top + row][left + column] == (ring != 2))
+                }
+            }
+        }
+        // What is no terminal gets none.
+        let plain = try await meshd(["key", "show"], on: "a", in: place)
+        #expect(plain.output == code + "\n" && plain.errors.isEmpty)
+    }
+
     @Test("A code is taken from the command line, a file and standard input, and forgotten again")
     func joining() async throws {
         let place = try Workplace()
