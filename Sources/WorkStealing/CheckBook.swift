@@ -14,6 +14,7 @@ struct CheckBook: Sendable {
         let owner: ParticipantID
         let seal: SealNumber
         let digest: UnitDigest
+        let since: Instant
         /// Who was asked to render it as well; the last is asked at present.
         var asked: [ParticipantID] = []
         /// When somebody else is asked.
@@ -59,7 +60,7 @@ struct CheckBook: Sendable {
                 pending.append(
                     Check(
                         unit: unit, owner: owner, seal: seal.number,
-                        digest: digest ?? .none, deadline: now))
+                        digest: digest ?? .none, since: now, deadline: now))
             }
         }
     }
@@ -78,6 +79,11 @@ struct CheckBook: Sendable {
     /// Asks somebody, or somebody else, about a check.
     mutating func ask(_ participant: ParticipantID, at index: Int, until deadline: Instant) {
         pending[index].asked.append(participant)
+        pending[index].deadline = deadline
+    }
+
+    /// There is nobody to ask at present.
+    mutating func postpone(at index: Int, until deadline: Instant) {
         pending[index].deadline = deadline
     }
 

@@ -162,6 +162,10 @@ public struct FrameConfiguration: Hashable, Sendable {
     public var checkTimeout: Duration = .seconds(5)
     /// … and how many are asked before a unit counts as one that nobody can check.
     public var checkTriesMax = 4
+    /// How long a new frame waits for somebody who can check, and two that differ for a third…
+    public var checkPatience: Duration = .seconds(10)
+    /// … who is looked for this often.
+    public var checkInterval: Duration = .milliseconds(250)
     /// Units that are being checked at a time.
     public var checksMax = 1_024
     /// Participants found wrong, of one frame.

@@ -142,6 +142,11 @@ extension FrameParticipant {
             guard check.asked.count < configuration.checkTriesMax,
                 let other = pick(of: fresh) ?? again
             else {
+                let since = check.objection == nil ? beganAt : check.since
+                if fresh.isEmpty, now - since < configuration.checkPatience {
+                    root.checks.postpone(at: index, until: now + configuration.checkInterval)
+                    continue
+                }
                 root.checks.waive(at: index)
                 if let objection = check.objection {
                     // One against the other: the root believes itself, or who was not first.
