@@ -23,6 +23,8 @@ enum StreamKind {
     static let alive: UInt8 = 9
     /// The sum on this stream is committed: the new ledger. Ends the stream of a sum.
     static let release: UInt8 = 10
+    /// Why the sender takes no part in a frame, JSON, for its originator.
+    static let refusal: UInt8 = 11
 }
 
 /// How long and how much the streams of a frame may take.

@@ -143,6 +143,8 @@ extension NodeRuntime {
             drive()
         case StreamKind.contribution:
             received(contribution: payload, from: sender)
+        case StreamKind.refusal:
+            received(refusal: payload, from: sender)
         default:
             // A kind that a later version has added.
             break

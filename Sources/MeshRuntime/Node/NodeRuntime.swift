@@ -23,10 +23,12 @@ public struct NodeConfiguration: Sendable {
     public var usesDiscovery: Bool
     /// Added to the priority of render threads: 0 … 19.
     public var niceness: Int32
+    /// What the node takes of its machine at most.
+    public var limits: NodeLimits
 
     public init(
         name: String, listen: NodeAddress, threads: Int, peers: [NodeAddress] = [],
-        usesDiscovery: Bool = true, niceness: Int32 = 10
+        usesDiscovery: Bool = true, niceness: Int32 = 10, limits: NodeLimits = NodeLimits()
     ) {
         self.name = name
         self.listen = listen
@@ -34,6 +36,7 @@ public struct NodeConfiguration: Sendable {
         self.peers = peers
         self.usesDiscovery = usesDiscovery
         self.niceness = niceness
+        self.limits = limits
     }
 }
 
@@ -73,6 +76,12 @@ public final class NodeRuntime {
     lazy var links = PeerLinks(
         opening: StreamOpening.control(sender: identity, name: configuration.name).encoded(),
         connect: { StreamConnection.connect(to: $0, preamble: MeshProtocol.meshPreamble) })
+    /// The files of frames in progress stay in the store.
+    var holds: [FrameID: FileHold] = [:]
+    /// Frames that this node takes no part in, and why.
+    var refusals: [FrameID: String] = [:]
+    /// The same of other nodes, for the frames that began here.
+    var refusalsOfOthers: [FrameID: [ParticipantID: String]] = [:]
     /// Datagrams and streams that were no messages of a mesh.
     public internal(set) var garbageReceived = 0
     /// Units given to the device and not returned.
@@ -89,15 +98,20 @@ public final class NodeRuntime {
     public var onNotice: (@EventLoop (String) -> Void)?
 
     /// Binds the node's port and starts it.
+    /// - Parameter store: that of the state folder, if it is open already.
     /// - Throws: ``NetworkError`` or ``FileStoreError``.
     public init(
-        configuration: NodeConfiguration, state: StateFolder, logger: Logger
+        configuration: NodeConfiguration, state: StateFolder, store: FileStore? = nil,
+        logger: Logger
     ) throws {
         self.configuration = configuration
         self.state = state
         self.logger = logger
         identity = state.identity
-        store = try FileStore(folder: state.path + "/files")
+        self.store =
+            try store
+            ?? FileStore(
+                folder: state.path + "/files", budgetBytes: configuration.limits.diskBytes)
         var limits = StreamLimits()
         limits.idleTimeout = .seconds(180)
         endpoint = try MeshEndpoint.bind(
@@ -207,6 +221,7 @@ public final class NodeRuntime {
         housekeeping?.start(after: .milliseconds(500))
         links.tidy()
         reportContributions()
+        reportRefusals()
         let peers = node.members.filter { $0.participant != identity && $0.status == .alive }
         if !peers.isEmpty, peers.map(\.address) != rememberedPeers {
             rememberedPeers = peers.map(\.address)

@@ -25,9 +25,9 @@ struct SmallFrame {
         let settings = FrameSettings(
             width: size, height: size, samplesPerPixel: samples, maxDepth: 4, seed: 1,
             cameraName: nil)
-        files = SubmittedFiles(scene: path, environment: nil)
+        files = try SubmittedFiles(scene: path, environment: nil)
         job = try ScenePreparation.describe(
-            scene: path, environment: nil, settings: settings
+            files, settings: settings
         ) { (_, _) throws(SceneError) in }
     }
 
@@ -75,14 +75,17 @@ final class TestNode {
     let folder: TemporaryFolder
     let runtime: NodeRuntime
 
-    init(_ name: String, peers: [NodeAddress] = []) throws {
+    init(
+        _ name: String, peers: [NodeAddress] = [], limits: NodeLimits = NodeLimits()
+    ) throws {
         folder = try TemporaryFolder()
         var logger = Logger(label: name)
         logger.logLevel = .critical
         runtime = try NodeRuntime(
             configuration: NodeConfiguration(
                 name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1,
-                peers: peers, usesDiscovery: false, niceness: 0),
+                peers: peers, usesDiscovery: false, niceness: 0,
+                limits: limits),
             state: try StateFolder(path: folder.path + "/state"), logger: logger)
     }
 
