@@ -18,7 +18,7 @@ struct GuestTests {
     @Test("A node with little memory leaves a frame to others and tells everybody why")
     func memory() async throws {
         let place = try Workplace()
-        let frame = ["render", "room.glb", "--size", "320x240", "--spp", "256"]
+        let frame = ["render", "room.glb", "--size", "320x240", "--spp", "128"]
         let local = try await place.meshd(
             frame + ["--local", "-o", "local.png", "--stats", "local.json"], within: .seconds(120))
         try #require(local.ending == .exit(0), "\(local)")

@@ -19,7 +19,7 @@ struct LimitTests {
     @Test("A frame may need all of the limit, and not a byte more")
     func exact() throws {
         let job = try SmallFrame(size: 128).job
-        #expect(MemoryLimit.filmBytes(of: job) == 6 * 60 * 128 * 128)
+        #expect(MemoryLimit.filmBytes(of: job) == 4 * 60 * 128 * 128)
         let needed = Self.leastBytes(job)
         try MemoryLimit(bytes: needed).admit(job)
         try MemoryLimit.none.admit(job)

@@ -202,7 +202,7 @@ struct FileStoreBudgetTests {
             // A container may be root and mount nothing all the same.
             return
         }
-        defer { umount2(folder.path, Int32(MNT_DETACH.rawValue)) }
+        defer { umount2(folder.path, Int32(MNT_DETACH)) }
         let store = try FileStore(folder: folder.path + "/files", budgetBytes: 1 << 30)
         let size = 150_000
         func insert(_ number: Int) throws {
