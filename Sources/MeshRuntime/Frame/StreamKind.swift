@@ -24,7 +24,7 @@ enum StreamKind {
     /// The sum on this stream is committed: the new ledger. Ends the stream of a sum.
     static let release: UInt8 = 10
     /// Why the sender takes no part in a frame, JSON, for its originator.
-    static let refusal: UInt8 = 11
+    static let refusal: UInt8 = 12
 }
 
 /// How long and how much the streams of a frame may take.
