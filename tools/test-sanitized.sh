@@ -25,7 +25,12 @@ export LSAN_OPTIONS=suppressions=$suppressions/leaks.txt:print_suppressions=0:ex
 export TSAN_OPTIONS=log_path=$reports/thread:suppressions=$suppressions/threads.txt
 TSAN_OPTIONS+=:exitcode=0:history_size=4:print_suppressions=0
 export MESHD_PROGRAM=$PWD/$scratch/release/meshd MESHD_SANITIZER=$sanitizer
-run=(timeout --foreground 3000 swift test "${flags[@]}" --skip-build --no-parallel)
+preload=
+if [ $sanitizer = thread ]; then
+    preload=$PWD/$scratch/mutex.so
+    clang -O2 -Wall -Werror -shared -fPIC -o "$preload" Tests/Sanitizers/mutex.c -ldl || exit 1
+fi
+run=(env LD_PRELOAD="$preload" timeout --foreground 3000 swift test "${flags[@]}" --skip-build --no-parallel)
 failed=0
 if [ -n "$filter" ]; then
     "${run[@]}" --filter "$filter" || failed=1
