@@ -24,8 +24,8 @@ SOURCES := Package.swift Sources Tests
 PROGRAM_TESTS := LabTests|CommandLineTests
 RUN_TESTS := timeout --foreground 1500 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-.PHONY: all build setup demo test test-asan test-tsan lab-soak soak fuzz lint format proto bench model model-mutations install \
-	clean
+.PHONY: all build setup demo test test-asan test-tsan lab-soak soak fuzz lint format proto bench \
+	model model-mutations install clean
 
 all: build
 
