@@ -1,5 +1,8 @@
 # make demo      installs what is missing, builds, renders a scene on a mesh of three nodes
 # make test      installs what is missing, builds, runs every test
+# make test-asan, make test-tsan
+#                the same with address or thread sanitizer, in a build of its own; FILTER=… for
+#                some of the tests (docs/TESTING.md)
 # make lint      checks the formatting and the rules that a compiler does not
 # make build     leaves the program at .build/release/meshd
 # make lab-soak FRAMES=100 SEED=1
@@ -21,8 +24,8 @@ SOURCES := Package.swift Sources Tests
 PROGRAM_TESTS := LabTests|CommandLineTests
 RUN_TESTS := timeout --foreground 1500 swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-.PHONY: all build setup demo test lab-soak soak fuzz lint format proto bench model model-mutations install \
-	clean
+.PHONY: all build setup demo test test-asan test-tsan lab-soak soak fuzz lint format proto bench \
+	model model-mutations install clean
 
 all: build
 
@@ -40,6 +43,12 @@ test: setup
 	$(RUN_TESTS) --skip '^($(PROGRAM_TESTS))\.'
 	MESHD_PROGRAM=$(CURDIR)/.build/$(CONFIGURATION)/meshd \
 		$(RUN_TESTS) --filter '^($(PROGRAM_TESTS))\.'
+
+FILTER ?=
+test-asan: setup
+	tools/test-sanitized.sh address '$(FILTER)'
+test-tsan: setup
+	tools/test-sanitized.sh thread '$(FILTER)'
 
 FRAMES ?= 100
 SEED ?= 1
@@ -93,4 +102,4 @@ install:
 		>$(DESTDIR)$(PREFIX)/share/systemd/user/meshd.service
 
 clean:
-	rm -rf .build out
+	rm -rf .build .build-asan .build-tsan out

@@ -106,6 +106,15 @@ extension MeshNode {
         }
     }
 
+    /// The driver takes no part in a frame, and would not the next time: it is left to others.
+    public mutating func frameRefused(
+        _ frame: FrameID, reason: String, at instant: Instant
+    ) {
+        advance(to: instant)
+        guard let index = index(of: frame), records[index].stage == .preparing else { return }
+        decline(at: index, reason: reason)
+    }
+
     // MARK: Messages
 
     func job(of frame: FrameID) -> JobDescription? { index(of: frame).flatMap { records[$0].job } }

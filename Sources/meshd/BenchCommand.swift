@@ -45,11 +45,11 @@ struct TracerBenchCommand: AsyncParsableCommand {
             width: size.width, height: size.height, samplesPerPixel: spp, maxDepth: maxDepth)
         let prepared: PreparedJob
         do throws(SceneError) {
+            let files = try SubmittedFiles(scene: scene, environment: env)
             let job = try ScenePreparation.describe(
-                scene: scene, environment: env, settings: settings
+                files, settings: settings
             ) { (_, _) throws(SceneError) in }
-            prepared = try ScenePreparation.prepare(
-                job, from: SubmittedFiles(scene: scene, environment: env), buildThreads: threads)
+            prepared = try ScenePreparation.prepare(job, from: files, buildThreads: threads)
         } catch {
             throw unreadable(scene: scene, environment: env, error)
         }

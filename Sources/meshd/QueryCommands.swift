@@ -22,6 +22,9 @@ struct NodesCommand: AsyncParsableCommand {
             ])
         }
         Terminal.out(table(rows))
+        for node in nodes {
+            for refusal in node.refusals ?? [] { Terminal.out("\(node.name) \(refusal)") }
+        }
     }
 }
 
@@ -72,6 +75,7 @@ struct StatusCommand: AsyncParsableCommand {
             Terminal.out(
                 "frame      \(frame.id), \(size), \(Int(frame.committed * 100)) % here, \(frame.stage), "
                     + "\(frame.participants) participants" + (frame.isRoot ? ", root here" : ""))
+            for refusal in frame.refusals ?? [] { Terminal.out("           \(refusal)") }
         }
         if status.garbageReceived > 0 {
             Terminal.out("garbage    \(status.garbageReceived) datagrams or connections dropped")

@@ -47,6 +47,12 @@ struct RenderCommand: AsyncParsableCommand {
     var peers: [String] = []
     @Flag(name: .customLong("no-mdns"), help: "Don't look for nodes by mDNS, without a daemon.")
     var withoutDiscovery = false
+    @Option(
+        help: ArgumentHelp(
+            "The folder whose files the scene may name. (default: the scene's own)",
+            valueName: "dir"))
+    var root: String?
+    @OptionGroup var limitOptions: LimitOptions
     @OptionGroup var stateOptions: StateOptions
 
     func validate() throws {
@@ -74,11 +80,13 @@ struct RenderCommand: AsyncParsableCommand {
             width: size.width, height: size.height, samplesPerPixel: spp, maxDepth: maxDepth,
             seed: seed, cameraName: camera)
         let request = RenderRequest(
-            scene: scene, environment: env, settings: settings, verifiedShare: verify?.share,
+            scene: scene, environment: env, root: root, settings: settings,
+            verifiedShare: verify?.share, limits: limitOptions.limits,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
             requested: requested,
             nodeOptions: (threads == nil ? [] : ["--threads"])
-                + (peers.isEmpty ? [] : ["--peer"]) + (withoutDiscovery ? ["--no-mdns"] : []))
+                + (peers.isEmpty ? [] : ["--peer"]) + (withoutDiscovery ? ["--no-mdns"] : [])
+                + limitOptions.given)
         let rendering: Rendering
         if local {
             if verify != nil, !output.quiet {

@@ -22,9 +22,13 @@ struct Rendering {
 struct RenderRequest {
     let scene: String
     let environment: String?
+    /// The folder whose files the scene may name; nil for its own.
+    let root: String?
     let settings: FrameSettings
     /// See ``FrameJob/verifiedShare``.
     let verifiedShare: Double?
+    /// Of a node of this process.
+    let limits: NodeLimits
     let threads: Int
     let requested: Instant
     /// The options given that are for a node of this process, and not for a daemon.
@@ -32,9 +36,9 @@ struct RenderRequest {
 
     func renderLocally() async throws -> Rendering {
         // Nothing goes through a store: the files are read where they are.
-        let job = try describe { (_, _) throws(SceneError) in }
-        let prepared = try prepare(
-            job, from: SubmittedFiles(scene: scene, environment: environment))
+        let files = try submittedFiles()
+        let job = try describe(files) { (_, _) throws(SceneError) in }
+        let prepared = try prepare(job, from: files, memory: .none)
         let render = await LocalRender(
             prepared, threads: threads, niceness: 10, requested: requested)
         return Rendering(
@@ -62,8 +66,8 @@ struct RenderRequest {
 
     private func render(with client: ControlClient) async throws -> Rendering {
         var names: [Digest: String] = [:]
-        let files = SubmittedFiles(scene: scene, environment: environment)
-        let job = try describe { (_, _) throws(SceneError) in }
+        let files = try submittedFiles()
+        let job = try describe(files) { (_, _) throws(SceneError) in }
         for file in job.files {
             if let digest = Digest(hexadecimal: file.digest) { names[digest] = file.name }
         }
@@ -104,23 +108,29 @@ struct RenderRequest {
     ) async throws -> Rendering {
         let store: FileStore
         do {
-            store = try FileStore(folder: state.path + "/files")
+            store = try FileStore(
+                folder: state.path + "/files", budgetBytes: limits.diskBytes)
         } catch {
             throw failure(.failed, "\(error)")
         }
-        let job = try describe { (bytes, digest) throws(SceneError) in
+        // What was put in first stays while the rest follows.
+        let hold = store.hold()
+        defer { hold.release() }
+        let job = try describe(try submittedFiles()) { (bytes, digest) throws(SceneError) in
+            hold.add(digest)
             do {
                 try store.insert(bytes, as: digest)
             } catch {
-                throw .unreadableFile(store.folder, reason: "\(error)")
+                throw .tooLarge("\(error)")
             }
         }
         // The node looks for others while the scene is built.
         let runtime = try await startNode(
-            state, keyring, peers: peers, usesDiscovery: usesDiscovery)
+            state, store, keyring, peers: peers, usesDiscovery: usesDiscovery)
         let prepared: PreparedJob
         do {
-            prepared = try prepare(job, from: StoredFiles(job: job, store: store))
+            prepared = try prepare(
+                job, from: StoredFiles(job: job, store: store), memory: limits.memory)
         } catch {
             await runtime.stop()
             throw error
@@ -141,22 +151,23 @@ struct RenderRequest {
     /// Starts a node on the usual port, which firewalls may let through, or on any other when
     /// another node has that one.
     private func startNode(
-        _ state: StateFolder, _ keyring: Keyring, peers: [NodeAddress], usesDiscovery: Bool
+        _ state: StateFolder, _ store: FileStore, _ keyring: Keyring, peers: [NodeAddress],
+        usesDiscovery: Bool
     ) async throws -> NodeRuntime {
         var configuration = NodeConfiguration(
             name: ProcessInfo.processInfo.hostName,
             listen: NodeAddress(0, 0, 0, 0, port: MeshProtocol.defaultPort),
-            threads: threads, peers: peers, usesDiscovery: usesDiscovery)
+            threads: threads, peers: peers, usesDiscovery: usesDiscovery, limits: limits)
         do {
             let logger = makeLogger("meshd")
             do {
                 return try await NodeRuntime(
-                    configuration: configuration, state: state, keyring: keyring,
+                    configuration: configuration, state: state, store: store, keyring: keyring,
                     logger: logger)
             } catch let error as NetworkError where error.isAddressInUse {
                 configuration.listen = NodeAddress(0, 0, 0, 0, port: 0)
                 return try await NodeRuntime(
-                    configuration: configuration, state: state, keyring: keyring,
+                    configuration: configuration, state: state, store: store, keyring: keyring,
                     logger: logger)
             }
         } catch {
@@ -202,12 +213,19 @@ struct RenderRequest {
         if let temporary { try? FileManager.default.removeItem(atPath: temporary) }
     }
 
+    private func submittedFiles() throws -> SubmittedFiles {
+        do {
+            return try SubmittedFiles(scene: scene, environment: environment, root: root)
+        } catch {
+            throw unreadable(scene: scene, environment: environment, error)
+        }
+    }
+
     private func describe(
-        insert: ([UInt8], Digest) throws(SceneError) -> Void
+        _ files: SubmittedFiles, insert: ([UInt8], Digest) throws(SceneError) -> Void
     ) throws -> FrameJob {
         do {
-            var job = try ScenePreparation.describe(
-                scene: scene, environment: environment, settings: settings, insert: insert)
+            var job = try ScenePreparation.describe(files, settings: settings, insert: insert)
             job.verifiedShare = verifiedShare
             return job
         } catch {
@@ -215,9 +233,12 @@ struct RenderRequest {
         }
     }
 
-    private func prepare(_ job: FrameJob, from files: any SceneFiles) throws -> PreparedJob {
+    private func prepare(
+        _ job: FrameJob, from files: any SceneFiles, memory: MemoryLimit
+    ) throws -> PreparedJob {
         do {
-            return try ScenePreparation.prepare(job, from: files, buildThreads: threads)
+            return try ScenePreparation.prepare(
+                job, from: files, buildThreads: threads, memory: memory)
         } catch {
             throw unreadable(scene: scene, environment: environment, error)
         }

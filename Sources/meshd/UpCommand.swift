@@ -30,6 +30,7 @@ struct UpCommand: AsyncParsableCommand {
     @Flag(name: .customLong("no-mdns"), help: "Neither publish this node nor look for others.")
     var withoutDiscovery = false
 
+    @OptionGroup var limitOptions: LimitOptions
     @OptionGroup var stateOptions: StateOptions
 
     func validate() throws {
@@ -64,7 +65,8 @@ struct UpCommand: AsyncParsableCommand {
         let configuration = NodeConfiguration(
             name: name ?? ProcessInfo.processInfo.hostName, listen: address,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-            peers: contacts, usesDiscovery: !withoutDiscovery, niceness: 19)
+            peers: contacts, usesDiscovery: !withoutDiscovery, niceness: 19,
+            limits: limitOptions.limits)
         let runtime: NodeRuntime
         let control: ControlServer
         do {

@@ -80,6 +80,25 @@ struct BadScene: Sendable, CustomTestStringConvertible {
                 plain, textured.replacingOccurrences(of: "wood.png", with: "../wood.png")),
             says: "wood.png"),
         BadScene(
+            testDescription: "a texture outside the folder that the user allows",
+            file: triangle(
+                plain, textured.replacingOccurrences(of: "wood.png", with: "../wood.png")),
+            arguments: ["--root", "."], says: "wood.png"),
+        BadScene(
+            testDescription: "a texture by its absolute path, whatever is allowed",
+            file: triangle(
+                plain, textured.replacingOccurrences(of: "wood.png", with: "/etc/hostname")),
+            arguments: ["--root", "/"], says: "absolute path"),
+        BadScene(
+            testDescription: "a texture on another machine, whatever is allowed",
+            file: triangle(
+                plain,
+                textured.replacingOccurrences(of: "wood.png", with: "http://127.0.0.1/wood.png")),
+            arguments: ["--root", "/"], says: "the scheme 'http:'"),
+        BadScene(
+            testDescription: "a scene that is not below the folder that the user allows",
+            file: SceneFixture.triangle(), arguments: ["--root", "output"], says: "not below"),
+        BadScene(
             testDescription: "a missing environment", file: SceneFixture.triangle(),
             arguments: ["--env", "sky.hdr"], says: "sky.hdr"),
         BadScene(
@@ -127,6 +146,10 @@ struct BadUsage: Sendable, CustomTestStringConvertible {
         render("--max-depth", "0", says: "max-depth"),
         render("--seed", "-1", says: "seed"),
         render("--threads", "0", says: "threads"),
+        render("--memory", "1", says: "memory"),
+        render("--memory", "1023K", says: "1M"),
+        render("--disk", "-1G", says: "disk"),
+        render("--disk", "nanG", says: "disk"),
         render("--exposure", "nan", says: "exposure"),
         render("--sharpness", "3", says: "sharpness"),
         render("-o", "picture.png", says: "twice"),
@@ -141,6 +164,8 @@ struct BadUsage: Sendable, CustomTestStringConvertible {
         BadUsage(arguments: ["up", "--name", ""], says: "name"),
         BadUsage(arguments: ["up", "--name", "a\u{1B}[2Jb"], says: "name"),
         BadUsage(arguments: ["up", "--threads", "0"], says: "threads"),
+        BadUsage(arguments: ["up", "--disk", "20"], says: "disk"),
+        BadUsage(arguments: ["up", "--memory", "much"], says: "memory"),
         BadUsage(arguments: ["fetch", "-o", "picture.png"], says: "frame"),
         BadUsage(arguments: ["fetch", "1"], says: "-o"),
         BadUsage(

@@ -21,13 +21,13 @@ struct FetchTests {
 
     private static let frame = ["render", "room.glb", "--size", "320x240", "--spp", "128"]
 
-    private static func startNode(
-        _ name: String, in place: Workplace, peer: String? = nil
+    static func startNode(
+        _ name: String, in place: Workplace, peer: String? = nil, options: [String] = []
     ) async throws -> (process: RunningProgram, address: String) {
         try TestKey.shared.admit(state: place.path(name))
         let process = try place.start(
             ["up", "--name", name, "--listen", "127.0.0.1:0", "--no-mdns", "--threads", "1"]
-                + ["--state", place.path(name)] + (peer.map { ["--peer", $0] } ?? []))
+                + ["--state", place.path(name)] + (peer.map { ["--peer", $0] } ?? []) + options)
         try await eventually("the node \(name)", within: .seconds(20)) {
             try #require(process.isRunning, "\(process)")
             return try await place.meshd(["status", "--state", place.path(name)]).ending == .exit(0)

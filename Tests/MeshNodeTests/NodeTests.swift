@@ -208,6 +208,23 @@ struct NodeTests {
         #expect(mesh.nodes[1].frames.map(\.stage) == [.declined])
     }
 
+    @Test("A frame that the driver refuses is left to others at once, and forgotten at its end")
+    func refusedFrame() {
+        var mesh = SmallMesh(count: 2)
+        mesh.run(seconds: 2)
+        let frame = mesh.nodes[0].submit(job, at: mesh.now)
+        mesh.run(seconds: 2)
+        mesh.nodes[1].frameRefused(frame, reason: "no memory", at: mesh.now)
+        mesh.run(seconds: 60)
+        #expect(mesh.nodes[1].frames.map(\.stage) == [.declined])
+        let declined = NodeDirective.event(.frameDeclined(frame, reason: "no memory"))
+        #expect(mesh.directives[1].count { $0 == declined } == 1)
+        mesh.nodes[0].delivered(frame, at: mesh.now)
+        mesh.run(seconds: 5)
+        #expect(mesh.nodes[1].frames.isEmpty)
+        #expect(mesh.directives[1].contains(.forget(frame)))
+    }
+
     @Test("A delivered frame is forgotten by all, and by who missed it when it comes back")
     func delivery() {
         var mesh = SmallMesh(count: 3)

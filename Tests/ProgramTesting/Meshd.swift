@@ -10,6 +10,10 @@ public enum Meshd {
         ProcessInfo.processInfo.environment["MESHD_PROGRAM"] ?? packageRoot
         + "/.build/release/meshd"
 
+    /// Whether programs and tests are built with a sanitizer, in which the responder of mDNS does
+    /// not work (Sources/CAvahi/shim.h).
+    public static let isSanitized = ProcessInfo.processInfo.environment["MESHD_SANITIZER"] != nil
+
     /// The folder of Package.swift.
     public static let packageRoot: String = {
         var url = URL(fileURLWithPath: #filePath)

@@ -71,6 +71,9 @@ public struct NodeReport: Codable, Sendable, Equatable {
     public var idle: Bool
     /// Whether it is the node that answers.
     public var isThisNode: Bool
+    /// The frames that it takes no part in, and why, as far as the node that answers knows; nil
+    /// for none.
+    public var refusals: [String]?
 }
 
 /// What a daemon is doing, as `meshd status` shows it.
@@ -85,6 +88,8 @@ public struct DaemonStatus: Codable, Sendable, Equatable {
         public var committed: Double
         public var isRoot: Bool
         public var participants: Int
+        /// Who takes no part in it, and why, as far as is known here; nil for nobody.
+        public var refusals: [String]?
     }
     public var name: String
     public var id: String

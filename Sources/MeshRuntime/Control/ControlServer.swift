@@ -42,6 +42,8 @@ private final class ControlConversation {
     private let runtime: NodeRuntime
     var onRejoin: (@EventLoop () -> Void)?
     private var job: FrameJob?
+    /// Keeps the files that are here until the frame does.
+    private var hold: FileHold?
     private var requested = EventLoop.now
     /// The files that the daemon asked for and the client has not begun to send, with their sizes.
     private var expected: [Digest: Int] = [:]
@@ -67,6 +69,7 @@ private final class ControlConversation {
         stream.onDrained = { self.film?.schedule() }
         stream.onClose = { _ in
             self.isClosed = true
+            self.hold = nil
             self.film?.stop()
             self.onClosed?()
             // Who asked for the frame is gone: nobody would take its result.
@@ -143,6 +146,10 @@ private final class ControlConversation {
         } catch {
             return fail("\(error)")
         }
+        if let reason = runtime.refusal(of: job) {
+            return fail("this machine's node refuses the frame: \(reason)")
+        }
+        hold = runtime.store.hold(job)
         requested = EventLoop.now
         for file in job.files {
             guard let digest = Digest(hexadecimal: file.digest), !runtime.store.contains(digest)
@@ -197,7 +204,8 @@ private final class ControlConversation {
         guard allSent, writes == 0, let job, !isPreparing, !isClosed else { return }
         isPreparing = true
         ScenePreparation.prepare(
-            job, store: runtime.store, buildThreads: runtime.configuration.threads
+            job, store: runtime.store, buildThreads: runtime.configuration.threads,
+            memory: runtime.configuration.limits.memory
         ) { result in
             guard !self.isClosed else { return }
             switch result {
@@ -209,6 +217,8 @@ private final class ControlConversation {
 
     private func start(_ prepared: PreparedJob) {
         let session = runtime.submit(prepared, requested: requested)
+        // The frame has a hold of its own.
+        hold = nil
         pass(session.updates, cancel: { session.cancel() })
     }
 
@@ -288,7 +298,8 @@ extension NodeRuntime {
                 address: "\(member.address)", status: "\(member.status)",
                 version: member.version, devices: member.devices,
                 samplesPerSecond: member.samplesPerSecond, idle: member.isIdle,
-                isThisNode: member.participant == identity)
+                isThisNode: member.participant == identity,
+                refusals: refusals(by: member.participant))
         }
     }
 
@@ -309,7 +320,8 @@ extension NodeRuntime {
                         Double($0.coverage.count) / Double(max(1, $0.workSpace.count))
                     } ?? 0,
                     isRoot: participant?.isRoot ?? false,
-                    participants: participant?.participantCount ?? 0)
+                    participants: participant?.participantCount ?? 0,
+                    refusals: refusals(of: status.frame))
             }, garbageReceived: garbageReceived)
     }
 }

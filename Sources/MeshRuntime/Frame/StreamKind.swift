@@ -25,6 +25,8 @@ enum StreamKind {
     static let release: UInt8 = 10
     /// The sender's keyring, as in its file; over control connections.
     static let keys: UInt8 = 11
+    /// Why the sender takes no part in a frame, JSON, for its originator.
+    static let refusal: UInt8 = 12
 }
 
 /// How long and how much the streams of a frame may take.

@@ -84,6 +84,11 @@ extension NodeRuntime {
                 frame, reason: "its settings contradict its description", at: EventLoop.now)
             return
         }
+        if let reason = refusal(of: job) {
+            node.frameRefused(frame, reason: reason, at: EventLoop.now)
+            return
+        }
+        holds[frame] = store.hold(job)
         if frames[frame] == nil {
             frames[frame] = FrameDriver(frame: frame, workSpace: workSpace, host: self)
             counters[frame] = FrameCounters()
@@ -105,8 +110,10 @@ extension NodeRuntime {
             return
         }
         let driver = frames[frame]
-        ScenePreparation.prepare(job, store: store, buildThreads: configuration.threads) {
-            [weak self, weak driver] result in
+        ScenePreparation.prepare(
+            job, store: store, buildThreads: configuration.threads,
+            memory: configuration.limits.memory
+        ) { [weak self, weak driver] result in
             // The frame may have been forgotten meanwhile, or forgotten and heard of again.
             guard let self, let driver, self.frames[frame] === driver else { return }
             self.sceneFetches[frame] = nil
@@ -115,6 +122,9 @@ extension NodeRuntime {
                 driver.prepared = prepared
                 self.counters[frame]?.readyAt = EventLoop.now
                 self.node.scenePrepared(frame, at: EventLoop.now)
+            case .failure(.tooLarge(let reason)):
+                // Another attempt would not make it smaller.
+                self.node.frameRefused(frame, reason: reason, at: EventLoop.now)
             case .failure(let error):
                 self.node.scenePreparationFailed(
                     frame, reason: "\(error)", at: EventLoop.now)
@@ -134,6 +144,7 @@ extension NodeRuntime {
         let driver = FrameDriver(frame: frame, workSpace: prepared.workSpace, host: self)
         driver.prepared = prepared
         frames[frame] = driver
+        holds[frame] = store.hold(prepared.job)
         counters[frame] = FrameCounters(readyAt: EventLoop.now)
         drive()
         return frame
@@ -145,6 +156,9 @@ extension NodeRuntime {
         sceneFetches.removeValue(forKey: frame)?.abandon()
         counters[frame] = nil
         contributions[frame] = nil
+        holds[frame] = nil
+        refusals[frame] = nil
+        refusalsOfOthers[frame] = nil
         unitsInFlight -= device?.recall(frame).count ?? 0
     }
 
@@ -214,7 +228,7 @@ extension NodeRuntime {
         case .frameLearned(let frame): logger.info("heard of frame \(frame)")
         case .frameJoined(let frame): notice("renders for frame \(frame)")
         case .frameDeclined(let frame, let reason):
-            notice("takes no part in frame \(frame): \(reason)")
+            declined(frame, reason: reason)
         case .scenePreparationFailed(let frame, let reason):
             notice("cannot prepare the scene of frame \(frame): \(reason)")
         case .frameEnded(let frame, let end): logger.info("frame \(frame) ended: \(end)")

@@ -148,6 +148,8 @@ extension NodeRuntime {
             received(contribution: payload, from: sender)
         case StreamKind.keys:
             received(keys: payload, from: sender)
+        case StreamKind.refusal:
+            received(refusal: payload, from: sender)
         default:
             // A kind that a later version has added.
             break

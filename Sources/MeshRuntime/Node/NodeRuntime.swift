@@ -26,10 +26,12 @@ public struct NodeConfiguration: Sendable {
     public var niceness: Int32
     /// What is wrong with this node's device; for tests of those who have to notice.
     var deviceFault: (@Sendable (inout FilmTile) -> Void)?
+    /// What the node takes of its machine at most.
+    public var limits: NodeLimits
 
     public init(
         name: String, listen: NodeAddress, threads: Int, peers: [NodeAddress] = [],
-        usesDiscovery: Bool = true, niceness: Int32 = 10
+        usesDiscovery: Bool = true, niceness: Int32 = 10, limits: NodeLimits = NodeLimits()
     ) {
         self.name = name
         self.listen = listen
@@ -37,6 +39,7 @@ public struct NodeConfiguration: Sendable {
         self.peers = peers
         self.usesDiscovery = usesDiscovery
         self.niceness = niceness
+        self.limits = limits
     }
 }
 
@@ -83,6 +86,12 @@ public final class NodeRuntime {
     lazy var links = PeerLinks(
         opening: StreamOpening.control(sender: identity, name: configuration.name).encoded(),
         connect: { [unowned self] in self.connect(to: $0) })
+    /// The files of frames in progress stay in the store.
+    var holds: [FrameID: FileHold] = [:]
+    /// Frames that this node takes no part in, and why.
+    var refusals: [FrameID: String] = [:]
+    /// The same of other nodes, for the frames that began here.
+    var refusalsOfOthers: [FrameID: [ParticipantID: String]] = [:]
     /// Datagrams and streams that were no messages of a mesh.
     public internal(set) var garbageReceived = 0
     /// Units given to the device and not returned.
@@ -108,9 +117,11 @@ public final class NodeRuntime {
     private static let earlyNoticesMax = 16
 
     /// Binds the node's port and starts it.
+    /// - Parameter store: that of the state folder, if it is open already.
     /// - Throws: ``NetworkError`` or ``FileStoreError``.
     public init(
-        configuration: NodeConfiguration, state: StateFolder, keyring: Keyring, logger: Logger
+        configuration: NodeConfiguration, state: StateFolder, store: FileStore? = nil,
+        keyring: Keyring, logger: Logger
     ) throws {
         self.keyring = keyring
         seal = PacketSeal(keyring: keyring)
@@ -118,7 +129,10 @@ public final class NodeRuntime {
         self.state = state
         self.logger = logger
         identity = state.identity
-        store = try FileStore(folder: state.path + "/files")
+        self.store =
+            try store
+            ?? FileStore(
+                folder: state.path + "/files", budgetBytes: configuration.limits.diskBytes)
         var limits = StreamLimits()
         limits.idleTimeout = .seconds(180)
         endpoint = try MeshEndpoint.bind(
@@ -245,6 +259,7 @@ public final class NodeRuntime {
         housekeeping?.start(after: .milliseconds(500))
         links.tidy()
         reportContributions()
+        reportRefusals()
         let peers = node.members.filter { $0.participant != identity && $0.status == .alive }
         if !peers.isEmpty, peers.map(\.address) != rememberedPeers {
             rememberedPeers = peers.map(\.address)

@@ -144,8 +144,7 @@ final class SceneFetch {
 
     /// Sends a file of the store to a peer that asked for it.
     static func answer(_ stream: StreamConnection, digest: Digest, from store: FileStore) {
-        let path = store.path(of: digest)
-        guard let handle = FileHandle(forReadingAtPath: path) else {
+        guard let handle = store.open(digest) else {
             stream.send(kind: StreamKind.absent, payload: [])
             stream.closeAfterFlush()
             return

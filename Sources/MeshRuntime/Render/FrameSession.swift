@@ -105,6 +105,11 @@ public final class FrameSession {
         }
     }
 
+    /// Another node takes no part.
+    func refused(by name: String, reason: String) {
+        continuation?.yield(.notice("\(name) takes no part: \(reason)"))
+    }
+
     /// Ends the frame before it is complete: the picture so far is the result.
     public func cancel() { finish() }
 

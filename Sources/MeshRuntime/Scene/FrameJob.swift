@@ -92,11 +92,48 @@ public struct FrameJob: Hashable, Sendable, Codable {
         guard !job.files.isEmpty, job.files.count <= Self.filesMax,
             job.files.allSatisfy({
                 Digest(hexadecimal: $0.digest) != nil && $0.sizeBytes >= 0
-                    && $0.sizeBytes <= FileStore.fileBytesMax
+                    && $0.sizeBytes <= FileStore.fileBytesMax && Self.isName($0.name)
             }), job.files.contains(where: { $0.name == job.main }),
             job.files.reduce(0, { $0 + $1.sizeBytes }) <= Self.sceneBytesMax
         else { throw .invalid("list of scene files") }
         self = job
+    }
+}
+
+extension FrameJob {
+    /// Whether a name is one that a scene can have for a file of its folder. Names are never paths
+    /// here: files lie in the store under their hashes. But people read them.
+    private static func isName(_ name: String) -> Bool {
+        (1...nameBytesMax).contains(name.utf8.count) && !name.hasPrefix("/")
+            && !name.split(separator: "/").contains("..")
+            && name.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+    }
+
+    /// The longest name of a file, bytes: more than a path can have.
+    private static let nameBytesMax = 4_096
+
+    /// The files as the store names them, each with its size.
+    var storedSizes: [Digest: Int] {
+        var sizes: [Digest: Int] = [:]
+        for file in files {
+            guard let digest = Digest(hexadecimal: file.digest) else { continue }
+            sizes[digest] = max(sizes[digest] ?? 0, file.sizeBytes)
+        }
+        return sizes
+    }
+}
+
+extension FileStore {
+    /// Keeps the files of a job.
+    func hold(_ job: FrameJob) -> FileHold { hold(Set(job.storedSizes.keys)) }
+
+    /// Refuses a job whose files exceed the budget, whatever else is in the store.
+    /// - Throws: ``FileStoreError/noRoom(neededBytes:budgetBytes:)``.
+    func admit(_ job: FrameJob) throws(FileStoreError) {
+        let needed = job.storedSizes.values.reduce(0, +)
+        guard needed <= budgetBytes else {
+            throw .noRoom(neededBytes: needed, budgetBytes: budgetBytes)
+        }
     }
 }
 

@@ -13,31 +13,40 @@ public struct PreparedJob: Sendable {
     public let scene: PreparedScene
     public let workSpace: WorkSpace
     public let notices: [String]
+    /// What of the scene takes memory.
+    let footprint: SceneFootprint
 }
 
 /// Scenes are prepared here, each at most once at a time.
 public enum ScenePreparation {
     /// Imports and builds a job's scene.
-    /// - Parameter buildThreads: threads for the acceleration structure.
-    /// - Throws: ``SceneError``.
+    /// - Parameters:
+    ///   - buildThreads: threads for the acceleration structure.
+    ///   - memory: what the frame may need here.
+    /// - Throws: ``SceneError``; `.tooLarge` when the frame needs more memory.
     public static func prepare(
-        _ job: FrameJob, from files: any SceneFiles, buildThreads: Int
+        _ job: FrameJob, from files: any SceneFiles, buildThreads: Int,
+        memory: MemoryLimit = .none
     ) throws(SceneError) -> PreparedJob {
         guard let workSpace = job.settings.workSpace else {
             throw .tooLarge("a frame of \(job.width)x\(job.height) pixels")
         }
         // A scene is mostly rendered again: with another camera, another size, more samples.
         if let last = latest.withLock({ $0 }), last.job.hasSameScene(as: job) {
+            try memory.admit(job, last.footprint)
             return PreparedJob(
                 job: job, scene: try PreparedScene(last.scene, frame: job.settings),
-                workSpace: workSpace, notices: last.notices)
+                workSpace: workSpace, notices: last.notices, footprint: last.footprint)
         }
+        try memory.admit(job)
         let imported = try SceneImporter.load(
-            main: job.main, environment: job.environment, from: files)
+            main: job.main, environment: job.environment, from: files
+        ) { footprint throws(SceneError) in try memory.admit(job, footprint) }
         let scene = try PreparedScene(
             imported.scene, frame: job.settings, buildThreads: buildThreads)
         let prepared = PreparedJob(
-            job: job, scene: scene, workSpace: workSpace, notices: imported.notices)
+            job: job, scene: scene, workSpace: workSpace, notices: imported.notices,
+            footprint: imported.footprint)
         latest.withLock { $0 = prepared }
         return prepared
     }
@@ -48,7 +57,7 @@ public enum ScenePreparation {
     /// The same on another thread, with the result brought to the loop.
     @EventLoop
     static func prepare(
-        _ job: FrameJob, store: FileStore, buildThreads: Int,
+        _ job: FrameJob, store: FileStore, buildThreads: Int, memory: MemoryLimit,
         completion: @escaping @Sendable @EventLoop (Result<PreparedJob, SceneError>) -> Void
     ) {
         DispatchQueue.global(qos: .userInitiated).async {
@@ -57,7 +66,7 @@ public enum ScenePreparation {
                 result = .success(
                     try prepare(
                         job, from: StoredFiles(job: job, store: store),
-                        buildThreads: buildThreads))
+                        buildThreads: buildThreads, memory: memory))
             } catch {
                 result = .failure(error)
             }
@@ -67,15 +76,13 @@ public enum ScenePreparation {
 
     /// Reads a scene's files, puts them into the store and describes the job.
     /// - Parameters:
-    ///   - scene: the path of the scene file; the files it names lie beside or below it.
-    ///   - environment: the path of an environment image, anywhere.
+    ///   - files: where they are.
     ///   - insert: called with the bytes of each file and their hash.
     /// - Throws: ``SceneError``, naming a file that is missing.
     public static func describe(
-        scene: String, environment: String?, settings: FrameSettings,
+        _ files: SubmittedFiles, settings: FrameSettings,
         insert: (_ bytes: [UInt8], _ digest: Digest) throws(SceneError) -> Void
     ) throws(SceneError) -> FrameJob {
-        let files = SubmittedFiles(scene: scene, environment: environment)
         let names = try SceneImporter.referencedFiles(
             main: files.mainName, environment: files.environmentName, in: files)
         guard names.count <= FrameJob.filesMax else {
@@ -100,7 +107,8 @@ public enum ScenePreparation {
     }
 }
 
-/// The files of a submission: the scene's folder, and an environment image from anywhere.
+/// The files of a submission: the scene's folder, or a wider one that the user allows, and an
+/// environment image from anywhere.
 public struct SubmittedFiles: SceneFiles {
     let mainName: String
     let environmentName: String?
@@ -108,8 +116,21 @@ public struct SubmittedFiles: SceneFiles {
     private let environmentFiles: FolderFiles?
     private let environmentFile: String
 
-    public init(scene: String, environment: String?) {
-        (sceneFiles, mainName) = Self.split(scene)
+    /// - Parameters:
+    ///   - scene: the path of the scene file.
+    ///   - environment: the path of an environment image, anywhere.
+    ///   - root: the folder whose files the scene may name, itself in or below it; nil for the one
+    ///     it is in.
+    /// - Throws: ``SceneError`` when the scene is not below the root.
+    public init(
+        scene: String, environment: String?, root: String? = nil
+    ) throws(SceneError) {
+        if let root {
+            sceneFiles = FolderFiles(folder: root)
+            mainName = try sceneFiles.name(of: scene)
+        } else {
+            (sceneFiles, mainName) = Self.split(scene)
+        }
         if let environment {
             let (folder, name) = Self.split(environment)
             environmentFiles = folder

@@ -9,16 +9,33 @@ enum EnvironmentDecoder {
         var replacedValues: Int
     }
 
+    /// The pixels of an image as its header says, within the bounds.
+    static func pixels(of bytes: [UInt8], file: String) throws(SceneError) -> Int {
+        let shown = printable(file)
+        let size =
+            switch try kind(of: bytes, file: shown) {
+            case .radiance: try RadianceDecoder.size(of: bytes, file: shown)
+            case .openEXR: try OpenEXRDecoder.size(of: bytes, file: shown)
+            }
+        try check(width: size.width, height: size.height, file: shown)
+        return size.width * size.height
+    }
+
+    private enum Kind { case radiance, openEXR }
+
+    private static func kind(of bytes: [UInt8], file: String) throws(SceneError) -> Kind {
+        if bytes.starts(with: Array("#?".utf8)) { return .radiance }
+        if bytes.starts(with: [0x76, 0x2f, 0x31, 0x01]) { return .openEXR }
+        throw .malformed(file: file, reason: "it is neither Radiance .hdr nor OpenEXR")
+    }
+
     static func decode(_ bytes: [UInt8], file: String) throws(SceneError) -> Result {
         let shown = printable(file)
-        var image: Environment
-        if bytes.starts(with: Array("#?".utf8)) {
-            image = try RadianceDecoder.decode(bytes, file: shown)
-        } else if bytes.starts(with: [0x76, 0x2f, 0x31, 0x01]) {
-            image = try OpenEXRDecoder.decode(bytes, file: shown)
-        } else {
-            throw .malformed(file: shown, reason: "it is neither Radiance .hdr nor OpenEXR")
-        }
+        var image =
+            switch try kind(of: bytes, file: shown) {
+            case .radiance: try RadianceDecoder.decode(bytes, file: shown)
+            case .openEXR: try OpenEXRDecoder.decode(bytes, file: shown)
+            }
         var replaced = 0
         for index in image.pixels.indices {
             let value = image.pixels[index]

@@ -20,6 +20,15 @@ final class OpenEXRDecoder {
         try OpenEXRDecoder(bytes, file: file).image()
     }
 
+    /// The size that the header declares.
+    static func size(
+        of bytes: [UInt8], file: String
+    ) throws(SceneError) -> (width: Int, height: Int) {
+        let decoder = try OpenEXRDecoder(bytes, file: file)
+        let window = try decoder.window(ofPart: try decoder.flatPart().part)
+        return (window.width, window.height)
+    }
+
     private init(_ bytes: [UInt8], file: String) throws(SceneError) {
         self.file = file
         stream = Stream(bytes)
@@ -64,10 +73,7 @@ final class OpenEXRDecoder {
 
     private func image() throws(SceneError) -> Environment {
         let (part, isTiled) = try flatPart()
-        var window = exr_attr_box2i_t()
-        try check(exr_get_data_window(context, part, &window))
-        let width = Int(window.max.x) - Int(window.min.x) + 1
-        let height = Int(window.max.y) - Int(window.min.y) + 1
+        let (width, height, top) = try window(ofPart: part)
         try EnvironmentDecoder.check(width: width, height: height, file: file)
         // The best codec makes of a byte less than 4,096 pixels of black.
         guard stream.bytes.count * 4_096 >= width * height else {
@@ -81,11 +87,23 @@ final class OpenEXRDecoder {
         if isTiled {
             try readTiles(part, into: target)
         } else {
-            try readScanlines(part, from: Int(window.min.y), into: target)
+            try readScanlines(part, from: top, into: target)
         }
         return Environment(
             width: width, height: height,
             pixels: Array(UnsafeBufferPointer(start: pixels, count: width * height * 3)))
+    }
+
+    /// The pixels of a part, and the number of its first line.
+    private func window(
+        ofPart part: Int32
+    ) throws(SceneError) -> (width: Int, height: Int, top: Int) {
+        var window = exr_attr_box2i_t()
+        try check(exr_get_data_window(context, part, &window))
+        return (
+            Int(window.max.x) - Int(window.min.x) + 1, Int(window.max.y) - Int(window.min.y) + 1,
+            Int(window.min.y)
+        )
     }
 
     /// Where decoded pixels go.

@@ -19,6 +19,16 @@ struct RadianceDecoder {
         return try decoder.picture()
     }
 
+    /// The size that the header declares.
+    static func size(
+        of bytes: [UInt8], file: String
+    ) throws(SceneError) -> (width: Int, height: Int) {
+        var decoder = RadianceDecoder(bytes: bytes, file: file)
+        _ = try decoder.header()
+        let (width, height, _, _) = try decoder.resolution()
+        return (width, height)
+    }
+
     private init(bytes: [UInt8], file: String) {
         self.bytes = bytes
         self.file = file

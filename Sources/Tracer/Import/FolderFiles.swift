@@ -32,6 +32,28 @@ public struct FolderFiles: SceneFiles {
         return try Self.read(descriptor, name: name)
     }
 
+    /// The name by which a file of the folder, given by its path, is known here.
+    /// - Throws: ``SceneError`` when it is not there, or not in or below the folder.
+    public func name(of path: String) throws(SceneError) -> String {
+        guard let root = Self.realPath(folder) else { throw Self.failure(folder) }
+        // The file itself may be a link: what it is named by is where it stands.
+        var parent = path
+        var file = path
+        if let slash = path.lastIndex(of: "/") {
+            parent = slash == path.startIndex ? "/" : String(path[..<slash])
+            file = String(path[path.index(after: slash)...])
+        } else {
+            parent = "."
+        }
+        guard let parent = Self.realPath(parent) else { throw Self.failure(path) }
+        let prefix = root == "/" ? "/" : root + "/"
+        let whole = (parent == "/" ? "" : parent) + "/" + file
+        guard whole.hasPrefix(prefix) else {
+            throw .unreadableFile(printable(path), reason: "it is not below '\(printable(folder))'")
+        }
+        return String(whole.dropFirst(prefix.count))
+    }
+
     /// Reads a regular file to its end.
     private static func read(_ descriptor: Int32, name: String) throws(SceneError) -> [UInt8] {
         var status = stat()

@@ -5,7 +5,9 @@ import Synchronization
 
 extension GLTFSceneBuilder {
     /// Adds all materials and decodes the images that they use.
-    mutating func addMaterials() throws(SceneError) {
+    mutating func addMaterials(
+        _ admit: (SceneFootprint) throws(SceneError) -> Void
+    ) throws(SceneError) {
         let used = try document.usedImages(file: file)
         var places: [Int: Int] = [:]
         for (place, image) in used.enumerated() { places[image] = place }
@@ -19,7 +21,7 @@ extension GLTFSceneBuilder {
             }
             textureCoordinateSets.append(sets.first ?? 0)
         }
-        try decodeImages(used)
+        try decodeImages(used, admit)
     }
 
     private func materialName(_ index: Int) -> String {
@@ -150,7 +152,9 @@ extension GLTFSceneBuilder {
     // MARK: - Images
 
     /// Decodes the images of a document, on all cores.
-    private mutating func decodeImages(_ used: [Int]) throws(SceneError) {
+    private mutating func decodeImages(
+        _ used: [Int], _ admit: (SceneFootprint) throws(SceneError) -> Void
+    ) throws(SceneError) {
         var encoded: [(name: String, bytes: [UInt8])] = []
         var pixels = 0
         var size = 0
@@ -172,6 +176,9 @@ extension GLTFSceneBuilder {
             }
             encoded.append(image)
         }
+        footprint.texturePixels = pixels
+        footprint.fileBytes += size
+        try admit(footprint)
         let sources = encoded
         let results = Mutex<[Int: Result<TextureImage, SceneError>]>([:])
         DispatchQueue.concurrentPerform(iterations: sources.count) { place in

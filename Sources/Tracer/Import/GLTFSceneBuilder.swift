@@ -12,6 +12,8 @@ struct GLTFSceneBuilder {
     let accessors: GLTFAccessors
 
     var scene = SceneDescription()
+    /// What of the scene takes memory, as far as is known.
+    var footprint: SceneFootprint
     var notices = Notices()
     /// The set of texture coordinates that each material uses.
     var textureCoordinateSets: [Int] = []
@@ -26,8 +28,10 @@ struct GLTFSceneBuilder {
     var elementsWithoutData = 0
 
     init(
-        _ container: GLTFContainer, file: String, files: any SceneFiles
+        _ container: GLTFContainer, file: String, files: any SceneFiles,
+        footprint: SceneFootprint
     ) throws(SceneError) {
+        self.footprint = footprint
         self.file = printable(file)
         self.main = file
         self.document = container.document
@@ -44,7 +48,10 @@ struct GLTFSceneBuilder {
     }
 
     /// Builds the whole scene.
-    mutating func build() throws(SceneError) {
+    /// - Parameter admit: called before images are decoded.
+    mutating func build(
+        _ admit: (SceneFootprint) throws(SceneError) -> Void
+    ) throws(SceneError) {
         for name in document.extensionsUsed ?? []
         where !GLTFDocument.supportedExtensions.contains(name) {
             notices.add("the extension \(printable(name)) is not supported and was ignored")
@@ -52,7 +59,7 @@ struct GLTFSceneBuilder {
         if !(document.animations ?? []).isEmpty {
             notices.add("animations are not supported: the scene is as the file has it at rest")
         }
-        try addMaterials()
+        try addMaterials(admit)
         try addNodes()
         guard !scene.instances.isEmpty else {
             throw malformed("it has no triangles to render")

@@ -7,10 +7,16 @@ public struct SceneImport: Sendable {
     public var scene: SceneDescription
     /// One line each for the user: what was ignored, what was added (a camera, an environment).
     public var notices: [String]
+    /// What of it takes memory.
+    public var footprint: SceneFootprint
 
-    public init(scene: SceneDescription, notices: [String] = []) {
+    public init(
+        scene: SceneDescription, notices: [String] = [],
+        footprint: SceneFootprint = SceneFootprint()
+    ) {
         self.scene = scene
         self.notices = notices
+        self.footprint = footprint
     }
 }
 
@@ -54,14 +60,26 @@ public struct SceneImporter: Sendable {
     ///   - main: The name of the .gltf or .glb file.
     ///   - environment: The name of an environment image that lights the scene.
     ///   - files: Where the bytes come from.
+    ///   - admit: Called with what is known of the scene, before memory is taken for it, and again
+    ///     when more is known: what it throws ends the import.
     /// - Throws: ``SceneError`` for whatever is wrong with any of the files. A scene that is
     ///   returned has at least one triangle, only finite numbers, and only indices in range.
     public static func load(
-        main: String, environment: String?, from files: any SceneFiles
+        main: String, environment: String?, from files: any SceneFiles,
+        admit: (SceneFootprint) throws(SceneError) -> Void = { _ in }
     ) throws(SceneError) -> SceneImport {
-        let container = try GLTFContainer(try files.contents(of: main), file: main)
-        var builder = try GLTFSceneBuilder(container, file: main, files: files)
-        try builder.build()
+        let text = try files.contents(of: main)
+        let container = try GLTFContainer(text, file: main)
+        var footprint = container.document.footprint
+        footprint.fileBytes += text.count
+        if let environment {
+            footprint.environmentPixels = try EnvironmentDecoder.pixels(
+                of: try files.contents(of: environment), file: environment)
+        }
+        try admit(footprint)
+        var builder = try GLTFSceneBuilder(
+            container, file: main, files: files, footprint: footprint)
+        try builder.build(admit)
         var scene = builder.scene
         var notices = builder.notices
         if let environment {
@@ -80,7 +98,8 @@ public struct SceneImporter: Sendable {
         if scene.cameras.isEmpty {
             notices.add("the scene has no camera: the view is framed to its bounds")
         }
-        return SceneImport(scene: scene, notices: notices.lines)
+        return SceneImport(
+            scene: scene, notices: notices.lines, footprint: builder.footprint)
     }
 }
 

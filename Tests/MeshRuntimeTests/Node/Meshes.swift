@@ -26,9 +26,9 @@ struct SmallFrame {
         let settings = FrameSettings(
             width: size, height: size, samplesPerPixel: samples, maxDepth: 4, seed: 1,
             cameraName: nil)
-        files = SubmittedFiles(scene: path, environment: nil)
+        files = try SubmittedFiles(scene: path, environment: nil)
         var job = try ScenePreparation.describe(
-            scene: path, environment: nil, settings: settings
+            files, settings: settings
         ) { (_, _) throws(SceneError) in }
         job.verifiedShare = verifiedShare
         self.job = job
@@ -86,14 +86,14 @@ final class TestNode {
 
     init(
         _ name: String, peers: [NodeAddress] = [], keyring: Keyring = TestMesh.keyring,
-        fault: (@Sendable (inout FilmTile) -> Void)? = nil
+        limits: NodeLimits = NodeLimits(), fault: (@Sendable (inout FilmTile) -> Void)? = nil
     ) throws {
         folder = try TemporaryFolder()
         var logger = Logger(label: name)
         logger.logLevel = .critical
         var configuration = NodeConfiguration(
             name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1, peers: peers,
-            usesDiscovery: false, niceness: 0)
+            usesDiscovery: false, niceness: 0, limits: limits)
         configuration.deviceFault = fault
         runtime = try NodeRuntime(
             configuration: configuration,

@@ -107,6 +107,54 @@ struct SceneFetchTests {
         #expect(result.failure?.contains("rare.glb") == true)
     }
 
+    @Test("Whatever a job calls its files, they lie in the store under their hashes")
+    func namesThatArePaths() async throws {
+        let names = [
+            "../../outside", "/tmp/meshd-outside", "a/../../outside", "file:///tmp/meshd-outside",
+            "..", ".", "~/outside", "a\0b",
+        ]
+        let files = names.enumerated().map {
+            (name: $1, bytes: [UInt8("x".utf8.first ?? 0), UInt8($0)])
+        }
+        let (here, there) = (try TemporaryFolder(), try TemporaryFolder())
+        let (store, source) = (
+            try FileStore(folder: here.path + "/state/files"), try FileStore(folder: there.path)
+        )
+        for file in files { try source.insert(file.bytes, as: Digest(hashing: file.bytes)) }
+        // A node refuses such a job; the fetch does not rely on it.
+        #expect(throws: MalformedBytes.self) { try FrameJob(decoding: Self.job(files).encoded()) }
+        let result = try await fetch(
+            Self.job(files), into: store,
+            from: [{ SceneFetch.answer($1, digest: $0, from: source) }])
+        #expect(result.failure == nil)
+        let stored = try FileManager.default.contentsOfDirectory(atPath: store.folder)
+        #expect(Set(stored) == Set(files.map { "\(Digest(hashing: $0.bytes))" }))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: here.path) == ["state"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: here.path + "/state") == ["files"])
+        #expect(!FileManager.default.fileExists(atPath: "/tmp/meshd-outside"))
+    }
+
+    @Test("A store without room is the reason, and no source is blamed")
+    func noRoom() async throws {
+        let (here, there) = (try TemporaryFolder(), try TemporaryFolder())
+        let store = try FileStore(folder: here.path, budgetBytes: 5)
+        let source = try FileStore(folder: there.path)
+        try source.insert([1, 2, 3], as: Digest(hashing: [1, 2, 3]))
+        try store.insert([4, 5, 6], as: Digest(hashing: [4, 5, 6]))
+        let hold = store.hold([Digest(hashing: [4, 5, 6])])
+        let result = try await fetch(
+            Self.job([("a.glb", [1, 2, 3])]), into: store,
+            from: [{ SceneFetch.answer($1, digest: $0, from: source) }])
+        #expect(result.failure?.contains("no room") == true)
+        hold.release()
+        let again = try await fetch(
+            Self.job([("a.glb", [1, 2, 3])]), into: store,
+            from: [{ SceneFetch.answer($1, digest: $0, from: source) }])
+        #expect(again.failure == nil)
+        #expect(!store.contains(Digest(hashing: [4, 5, 6])))
+    }
+
     @Test("A store that can't be written is the reason, and no source is blamed")
     func disk() async throws {
         let (here, there) = (try TemporaryFolder(), try TemporaryFolder())
@@ -169,6 +217,11 @@ struct FrameJobTests {
             try Self.json(["main": "b.glb"]),
             try Self.json(file: ["digest": "../../etc/passwd"]),
             try Self.json(file: ["digest": "+" + Self.digest.dropFirst()]),
+            try Self.json(["main": "../a.glb"], file: ["name": "../a.glb"]),
+            try Self.json(["main": "b/../../a.glb"], file: ["name": "b/../../a.glb"]),
+            try Self.json(["main": "/a.glb"], file: ["name": "/a.glb"]),
+            try Self.json(["main": "a\u{1b}[2J"], file: ["name": "a\u{1b}[2J"]),
+            try Self.json(["main": ""], file: ["name": ""]),
             try Self.json(file: ["sizeBytes": -1]),
             try Self.json(file: ["sizeBytes": Int.max]),
             try Self.json(["files": Array(repeating: entry, count: 5)]),
