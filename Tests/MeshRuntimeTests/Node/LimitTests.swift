@@ -2,6 +2,7 @@
 
 import Foundation
 import MeshCore
+import MeshSecurity
 import MeshNode
 import Testing
 import Tracer

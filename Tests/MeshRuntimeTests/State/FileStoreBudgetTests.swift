@@ -5,6 +5,7 @@ import Dispatch
 import Foundation
 import Glibc
 import MeshCore
+import MeshSecurity
 import Synchronization
 import Testing
 
