@@ -167,7 +167,10 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// … who is looked for this often.
     public var checkInterval: Duration = .milliseconds(250)
     /// Units that are being checked at a time.
-    public var checksMax = 1_024
+    public var checksMax = 256
+    /// Units of a verified frame that a participant has rendered and not seen committed; with more
+    /// it waits, since it reports a digest of each.
+    public var digestsMax = 65_536
     /// Participants found wrong, of one frame.
     public var quarantinedMax = 1_024
 

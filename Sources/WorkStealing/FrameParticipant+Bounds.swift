@@ -16,7 +16,7 @@ extension FrameParticipant {
             Occupancy("helping", helping.count, max: configuration.helpingMax),
             Occupancy("work hints", thief.victims.hintCount, max: configuration.workHintsMax),
             Occupancy("checks", checkWork.count, max: configuration.checksMax),
-            Occupancy("digests", digests.count, max: workSpace.count),
+            Occupancy("digests", digests.count, max: configuration.digestsMax + 1_024),
             Occupancy("quarantined", quarantined.count, max: configuration.quarantinedMax),
             Occupancy("film holders", fetch.completeAt.count, max: 4),
             Occupancy("claims", deque.units.count, max: workSpace.count),

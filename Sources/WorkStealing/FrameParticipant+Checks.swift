@@ -16,8 +16,9 @@ struct CheckWork: Sendable {
     mutating func add(_ units: IntervalSet, term: Term, limit: Int) {
         if self.term != term { queued = IntervalSet() }
         self.term = term
-        for range in units.ranges {
-            for unit in range.lowerBound..<range.upperBound where queued.count < limit {
+        for range in units.ranges where queued.count < limit {
+            for unit in range.lowerBound..<min(range.upperBound, range.lowerBound + limit)
+            where queued.count < limit {
                 let isBegun = inProgress.contains { $0.unit == unit && $0.term == term }
                 if !isBegun { queued.insert(unit) }
             }
@@ -64,7 +65,9 @@ extension FrameParticipant {
     /// Keeps the digests of what is not committed.
     mutating func forgetDigests() {
         let held = partials.coverage
+        let wasFull = digests.count >= configuration.digestsMax
         digests = digests.filter { held.contains($0.key) }
+        if wasFull { emit(.workAvailable) }
     }
 
     mutating func receive(_ request: CheckRequest, from sender: ParticipantID, at now: Instant) {
@@ -89,7 +92,13 @@ extension FrameParticipant {
     /// nothing, and it renders no more.
     mutating func obey(quarantine: [ParticipantID]) {
         let wasQuarantined = isQuarantined
-        quarantined = quarantine
+        // A successor may not have heard of all of them.
+        for participant in quarantine
+        where !quarantined.contains(participant)
+            && quarantined.count < configuration.quarantinedMax
+        {
+            quarantined.append(participant)
+        }
         guard isQuarantined, !wasQuarantined else { return }
         emit(.event(.quarantined(identity, unit: nil)))
         stopRendering()
@@ -102,7 +111,7 @@ extension FrameParticipant {
         if dropped.open { emit(.dropOpen) }
         digests = [:]
         inProgress = []
-        checkWork.cancel()
+        checkWork = CheckWork()
         speed = 0
     }
 
@@ -115,7 +124,7 @@ extension FrameParticipant {
         for member in root.others { seals.append((member.id, member.report?.seals ?? [])) }
         let held = Dictionary(
             seals.map { ($0.0, Set($0.1.map(\.number))) }, uniquingKeysWith: { $0.union($1) })
-        root.checks.retain { held[$0]?.contains($1) ?? false }
+        root.checks.retain(held)
         for (owner, seals) in seals {
             root.checks.draw(
                 seals, of: owner, share: configuration.verifiedShare,
@@ -131,6 +140,9 @@ extension FrameParticipant {
         var requests: [ParticipantID: IntervalSet] = [:]
         var asked: [ParticipantID] = []
         var wrong: [(ParticipantID, unit: Int)] = []
+        var queues = root.checks.pending.reduce(into: [ParticipantID: Int]()) { queues, check in
+            if let last = check.asked.last, check.deadline > now { queues[last, default: 0] += 1 }
+        }
         for index in root.checks.pending.indices.reversed()
         where root.checks.pending[index].deadline <= now {
             let check = root.checks.pending[index]
@@ -138,28 +150,30 @@ extension FrameParticipant {
             // Who is slow, or has not heard it, is asked again when there is nobody else.
             let again = check.asked.last {
                 $0 != check.objection?.from && root.position(of: $0) != nil && !dead.contains($0)
+                    && !isQuarantined($0)
             }
-            guard check.asked.count < configuration.checkTriesMax,
-                let other = pick(of: fresh) ?? again
-            else {
-                let since = check.objection == nil ? beganAt : check.since
-                if fresh.isEmpty, now - since < configuration.checkPatience {
-                    root.checks.postpone(at: index, until: now + configuration.checkInterval)
-                    continue
-                }
-                root.checks.waive(at: index)
-                if let objection = check.objection {
-                    // One against the other: the root believes itself, or who was not first.
-                    wrong.append(
-                        (check.owner == identity ? objection.from : check.owner, check.unit))
-                } else {
-                    statistics.unitsUnverified += 1
-                }
+            if check.tries < configuration.checkTriesMax, let other = pick(of: fresh) ?? again {
+                let queue = queues[other, default: 0] + 1
+                queues[other] = queue
+                let time = configuration.checkTimeout + renderTime(of: queue, by: other) * 2
+                root.checks.ask(other, at: index, until: now + time)
+                if requests[other] == nil { asked.append(other) }
+                requests[other, default: IntervalSet()].insert(check.unit)
                 continue
             }
-            root.checks.ask(other, at: index, until: now + configuration.checkTimeout)
-            if requests[other] == nil { asked.append(other) }
-            requests[other, default: IntervalSet()].insert(check.unit)
+            let since = check.objection == nil ? beganAt : check.since
+            if check.tries < configuration.checkTriesMax,
+                now - since < configuration.checkPatience
+            {
+                root.checks.postpone(at: index, until: now + configuration.checkInterval)
+                continue
+            }
+            root.checks.waive(at: index)
+            statistics.unitsUnverified += 1
+            if let objection = check.objection {
+                // One against the other: the root believes itself, or who was not first.
+                wrong.append((check.owner == identity ? objection.from : check.owner, check.unit))
+            }
         }
         self.root = root
         for other in asked {
@@ -174,11 +188,21 @@ extension FrameParticipant {
         for (participant, unit) in wrong { quarantine(participant, unit: unit, at: now) }
     }
 
+    /// How long a participant takes for so many units of average size.
+    private func renderTime(of units: Int, by participant: ParticipantID) -> Duration {
+        let known = root?.position(of: participant).flatMap { root?[$0].samplesPerSecond }
+        let speed = participant == identity ? speed : known ?? 0
+        guard speed > 0 else { return .zero }
+        let all = deque.weights.samples(of: IntervalSet(workSpace.all))
+        let seconds = Double(units) * Double(all) / Double(max(1, workSpace.count)) / speed
+        return Duration(seconds: min(seconds, 600))
+    }
+
     /// Who can render a unit that is to be checked, with its speed.
     private func candidates(
         for check: CheckBook.Check, in root: RootState
     ) -> [(id: ParticipantID, speed: Double)] {
-        root.members.compactMap { member in
+        let all: [(id: ParticipantID, speed: Double)] = root.members.compactMap { member in
             let speed = member.id == identity ? speed : member.samplesPerSecond
             guard speed > 0, member.id != check.owner, !check.asked.contains(member.id),
                 !dead.contains(member.id), !isQuarantined(member.id),
@@ -186,6 +210,10 @@ extension FrameParticipant {
             else { return nil }
             return (member.id, speed)
         }
+        // Those who have to get the same bits say more than those who come near.
+        let owners = check.digest.arithmeticClass
+        let alike = all.filter { root.checks.classes[$0.id] == owners }
+        return alike.isEmpty ? all : alike
     }
 
     /// One of them by chance, in proportion to speed.
@@ -202,7 +230,7 @@ extension FrameParticipant {
 
     mutating func receive(_ result: CheckResult, from sender: ParticipantID, at now: Instant) {
         learn(result.term, at: now)
-        guard result.term == term, root?.position(of: sender) != nil,
+        guard result.term == term, root?.position(of: sender) != nil, !isQuarantined(sender),
             (0..<workSpace.count).contains(result.unit)
         else { return ignore() }
         settleCheck(result, from: sender, at: now)
@@ -213,15 +241,10 @@ extension FrameParticipant {
     ) {
         let verdict = root?.checks.settle(
             result.unit, digest: result.digest, from: sender, at: now)
-        switch verdict ?? .open {
-        case .open:
-            askForChecks(at: now)
-        case .agrees:
-            statistics.unitsVerified += 1
-        case .wrong(let participant):
-            statistics.unitsVerified += 1
-            quarantine(participant, unit: result.unit, at: now)
-        }
+        guard let verdict else { return }
+        statistics.unitsVerified += verdict.settled
+        for participant in verdict.wrong { quarantine(participant, unit: result.unit, at: now) }
+        if verdict.settled == 0 { askForChecks(at: now) }
         guard let root, root.phase == .idle, root.checks.pending.isEmpty else { return }
         // What waited for this may go into a sum now.
         let at = root.earliestStart(at: now, configuration)
@@ -237,10 +260,12 @@ extension FrameParticipant {
         else { return }
         statistics.quarantines += 1
         quarantined.append(participant)
-        root.checks.retain { owner, _ in owner != participant }
+        root.checks.forget(participant, at: now)
         self.root = root
         emit(.event(.quarantined(participant, unit: unit)))
         if participant == identity { stopRendering() }
+        // Everybody is to know, whoever leads next.
+        sendStart(to: root.others.map(\.id))
         if case .gathering = root.phase,
             participant == identity
                 || root.contributors.contains(participant)

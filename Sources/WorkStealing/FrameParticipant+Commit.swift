@@ -101,7 +101,10 @@ extension FrameParticipant {
         emit(.commit(round: round))
         emit(.release(round: round, ledger: ledger))
         emit(.event(.committed(round: round, ledgerUnits: ledger.count)))
-        if isComplete { emit(.event(.complete)) }
+        if isComplete {
+            emit(.event(.complete))
+            self.root?.checks = CheckBook()
+        }
         let contributors = Set(root.contributors)
         for position in root.members.indices {
             if root[position].exhausted != nil { self.root?[position].exhausted = 0 }

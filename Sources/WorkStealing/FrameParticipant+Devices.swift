@@ -15,6 +15,7 @@ extension FrameParticipant {
             thief.isStarving = false
             return unit
         }
+        guard digests.count < configuration.digestsMax else { return nil }
         if let unit = deque.takeFirst() {
             begin(unit, isApart: contested.contains(unit), at: now)
             return unit
@@ -79,11 +80,12 @@ extension FrameParticipant {
         }
         let entry = inProgress.remove(at: index)
         statistics.unitsRendered += 1
-        if configuration.verifiedShare > 0, let digest { digests[unit] = digest }
         guard !ledger.contains(unit), !partials.contains(unit) || lacks(.twoResultsKept) else {
             statistics.unitsDuplicated += 1
             return .discard
         }
+        // Of the result that is kept, not of a second one.
+        if configuration.verifiedShare > 0, let digest { digests[unit] = digest }
         let claimed = IntervalSet(SampleRange(unit, unit + 1))
         deque.remove(claimed)
         helping.subtract(claimed)

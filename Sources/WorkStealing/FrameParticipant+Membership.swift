@@ -29,6 +29,7 @@ extension FrameParticipant {
         thief.victims.forget(participant)
         if thief.request?.victim == participant { thief.request = nil }
         takeBackGrants(at: now)
+        root?.checks.expire(asked: participant, at: now)
         if let root { self.root?.nextStartAt = root.earliestStart(at: now, configuration) }
     }
 

@@ -122,6 +122,7 @@ extension FrameParticipant {
         sealOpen()
         for participant in gone {
             emit(.event(.dismissed(participant)))
+            self.root?.checks.expire(asked: participant, at: now)
             waiting.removeAll { $0.id == participant }
         }
         sendStart(to: gone)

@@ -78,7 +78,9 @@ extension NodeRuntime {
             node.scenePreparationFailed(frame, reason: "\(error)", at: EventLoop.now)
             return
         }
-        guard job.settings.workSpace == workSpace else {
+        guard job.settings.workSpace == workSpace,
+            job.verifiedShare ?? 0 == description.verifiedShare
+        else {
             // The machine would count units that this scene's frame does not have.
             node.scenePreparationFailed(
                 frame, reason: "its settings contradict its description", at: EventLoop.now)

@@ -99,7 +99,9 @@ extension NodeRuntime {
         }
         var next = keyring
         if next.merge(told) { learn(next) }
-        if let address = node.address(of: sender) { peerKeys.taught(by: address, in: keyring) }
+        if let address = node.address(of: sender) {
+            peerKeys.heard(address, sealedWith: told.current.id, told.state, in: keyring)
+        }
     }
 
     private func learn(_ next: Keyring) {

@@ -39,12 +39,6 @@ struct PeerKeys {
         known[peer] = newest ?? key
     }
 
-    /// A peer has told of its keys.
-    mutating func taught(by peer: NodeAddress, in keyring: Keyring) {
-        guard !keyring.former.isEmpty, known.count < Self.peersMax else { return }
-        known[peer] = keyring.current.id
-    }
-
     /// A peer does not know a key that was used with it: the next newer one is used. Anybody can
     /// say so; what follows is a choice between accepted keys.
     /// - Returns: whether there is another one to try.
