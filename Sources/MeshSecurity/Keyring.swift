@@ -201,12 +201,13 @@ extension Keyring {
         for (number, line) in lines.enumerated().dropFirst() {
             let words = line.split(separator: " ", maxSplits: 1)
             let value = words.count == 2 ? words[1] : ""
-            switch words[0] {
+            // A line may be of spaces only.
+            switch words.first ?? "" {
             case "created": created = String(value)
             case "key", "former":
                 guard let (bytes, count) = Self.numbered(value), let key = MeshKey(bytes: bytes)
                 else { throw Self.malformed(number) }
-                entries.append((words[0] == "key", count, key))
+                entries.append((words.first == "key", count, key))
             case "floor":
                 guard let (bytes, count) = Self.numbered(value), let id = KeyID(bytes: bytes)
                 else { throw Self.malformed(number) }

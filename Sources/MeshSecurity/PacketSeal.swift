@@ -66,7 +66,7 @@ public final class PacketSeal {
             uniquingKeysWith: { first, _ in first })
     }
 
-    fileprivate static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
+    static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
         KeyDerivation.derive(
             from: gossipKey, salt: salt, info: "meshd v1 packets of one process",
             byteCount: PacketCipher.keyBytes)
