@@ -99,7 +99,8 @@ public enum PacketRefusal: UInt8, Hashable, Sendable, CustomStringConvertible {
         case .forged: reason = .forged
         case .notMeshd, .replayed: return nil
         }
-        guard packet.count > byteCount else { return nil }
+        // A quote of all that it quotes, and shorter than the packet.
+        guard packet.count >= SealedPacket.headerBytes else { return nil }
         let quote = packet[SealedPacket.saltOffset..<SealedPacket.headerBytes]
         return [SealedPacket.firstByte, SealedPacket.Kind.refusal, reason.rawValue] + quote
     }
