@@ -34,10 +34,12 @@ def until_told():
 
 
 def raw_socket(interface=None):
-    # Without a protocol it hears nothing until it is bound.
-    cable = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    # Without a protocol it hears nothing until it is bound; with one, all interfaces.
+    protocol = 0 if interface else socket.htons(ALL)
+    cable = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, protocol)
     cable.setsockopt(socket.SOL_SOCKET, FORCED_BUFFER, 64 << 20)
-    cable.bind((interface or "", ALL))
+    if interface:
+        cable.bind((interface, ALL))
     return cable
 
 
@@ -156,7 +158,6 @@ class Between:
         if packet.kind is None or packet.payload >= packet.end:
             return self.send(to, frame)
         for what in self.choose(packet.kind):
-            self.counts[f"{packet.kind} {what}"] += 1
             frame = self.attack(what, packet, frame, side)
         if frame is not None:
             self.send(to, frame)
@@ -178,6 +179,11 @@ class Between:
     def attack(self, what, packet, frame, side):
         """What goes on in place of the packet."""
         kept = self.recorded[packet.kind]
+        like = [other for other in kept[side]
+                if other.end - other.payload == packet.end - packet.payload]
+        if (what == "replaced" and not like) or not kept[side]:
+            return frame
+        self.counts[f"{packet.kind} {what}"] += 1
         if what == "dropped":
             return None
         if what == "delayed":
@@ -191,13 +197,10 @@ class Between:
             content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
             return packet.replace(content)
         if what == "replaced":
-            like = [other for other in kept[side]
-                    if other.end - other.payload == packet.end - packet.payload]
-            return packet.replace(self.random.choice(like).content()) if like else frame
-        if kept[side]:
-            old = self.random.choice(kept[side])
-            posed = old.replace(source=STRANGER) if what == "posed" else bytes(old.frame)
-            self.send(1 - side, posed)
+            return packet.replace(self.random.choice(like).content())
+        old = self.random.choice(kept[side])
+        posed = old.replace(source=STRANGER) if what == "posed" else bytes(old.frame)
+        self.send(1 - side, posed)
         return frame
 
     def is_for_stranger(self, frame, side):

@@ -168,13 +168,13 @@ struct AttackTests {
                 #expect(Set(listed.map(\.name)).isSubset(of: Self.names), "\(listed)")
                 #expect(Set(listed.map(\.address)).isSubset(of: lab.hosts.map(\.meshAddress)))
             }
-            #expect(daemons.allSatisfy(\.isRunning))
+            for daemon in daemons { #expect(daemon.isRunning) }
             let counts = try await WireReport(ending: attacker).counts
-            // All that it does was done, or nothing has been shown.
-            for (what, count) in counts where what != "answers to the stranger" {
-                #expect(count > 0, "seed \(seed): \(what), of \(counts)")
+            // Not nothing was done, or nothing has been shown.
+            func sum(_ kind: String) -> Int {
+                counts.filter { $0.key.contains(kind) }.values.reduce(0, +)
             }
-            print("seed \(seed): \(counts.sorted { $0.key < $1.key })")
+            #expect(sum("udp ") > 10 && sum("tcp ") > 50 && sum("flipped") > 0, "\(counts)")
         }
     }
 }
