@@ -103,7 +103,8 @@ struct AttackTests {
             try await members[1].meshd(["key", "revoke-old"]).ending == .exit(0)
         }
         for member in members {
-            try await eventually("it to be known", within: .seconds(30), every: .milliseconds(200)) {
+            try await eventually("it to be known", within: .seconds(30), every: .milliseconds(200))
+            {
                 try String(contentsOfFile: member.keyFile, encoding: .utf8).contains("revoked ")
             }
         }

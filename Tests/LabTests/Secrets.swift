@@ -63,8 +63,9 @@ struct Secrets {
 
     /// The names of the secrets that are in the files of a folder.
     func found(inFolder folder: String) throws -> Set<String> {
-        try FileManager.default.subpathsOfDirectory(atPath: folder).reduce(into: []) {
-            $0.formUnion(found(in: FileManager.default.contents(atPath: "\(folder)/\($1)") ?? Data()))
+        let files = FileManager.default
+        return try files.subpathsOfDirectory(atPath: folder).reduce(into: []) { found, path in
+            found.formUnion(self.found(in: files.contents(atPath: "\(folder)/\(path)") ?? Data()))
         }
     }
 }

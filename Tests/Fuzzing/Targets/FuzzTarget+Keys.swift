@@ -121,7 +121,8 @@ extension FuzzTarget {
                 _ = open(refusal(sealing, content, of: seal.seal([1])), with: seal)
                 continue
             }
-            let counter = sealing.isLate ? UInt64.max - UInt64(sealing.counter) : UInt64(sealing.counter)
+            let counter =
+                sealing.isLate ? UInt64.max - UInt64(sealing.counter) : UInt64(sealing.counter)
             let packet = packet(sealing, counter, content)
             let key = FuzzedMesh.keys[Int(sealing.key)].id
             let sender = "\(key) \(sealing.process)"
