@@ -113,9 +113,9 @@ public final class DatagramSocket {
     }
 
     /// The most senders that the system can be told of.
-    public static let knownSendersMax = Int(MESHD_KNOWN_SENDERS_MAX)
+    public nonisolated static let knownSendersMax = Int(MESHD_KNOWN_SENDERS_MAX)
     /// What ``sampleStrangers(mark:offset:known:)`` lets one in of.
-    public static let sampledStrangers = 16
+    public nonisolated static let sampledStrangers = 16
 
     /// Sends a datagram now or drops it.
     /// - Returns: whether the system took it, which does not mean that it arrives.
