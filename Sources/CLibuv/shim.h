@@ -77,6 +77,49 @@ static inline int meshd_drop_foreign_datagrams(int descriptor, unsigned char mar
     return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
+/// A sender of datagrams: a word of what they begin with, and the last word of its address.
+typedef struct {
+    uint32_t word;
+    uint32_t host;
+} meshd_known_sender;
+
+/// The most known senders that a filter has room for: five of its 4,096 instructions each.
+#define MESHD_KNOWN_SENDERS_MAX 800
+
+/// As `meshd_drop_foreign_datagrams`, and of datagrams that are of no known sender, by the word at
+/// `offset` and the address, only one in sixteen passes, by chance.
+static inline int meshd_sample_strangers(int descriptor, unsigned char mark, unsigned offset,
+                                         int is_ipv6, const meshd_known_sender *known,
+                                         size_t count) {
+    struct sock_filter code[5 * MESHD_KNOWN_SENDERS_MAX + 16];
+    const struct sock_filter word = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8 + offset);
+    const struct sock_filter host =
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_NET_OFF + (is_ipv6 ? 20 : 12));
+    const struct sock_filter pass = BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+    const struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    unsigned short end = 0;
+    code[end++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8);
+    code[end++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0);
+    code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mark, 1, 0);
+    code[end++] = drop;
+    code[end++] = word;
+    for (size_t i = 0; i < count && i < MESHD_KNOWN_SENDERS_MAX; i++) {
+        code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, known[i].word, 0, 4);
+        code[end++] = host;
+        code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, known[i].host, 0, 1);
+        code[end++] = pass;
+        code[end++] = word;
+    }
+    code[end++] = (struct sock_filter)BPF_STMT(
+        BPF_LD | BPF_W | BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_RANDOM));
+    code[end++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 15);
+    code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    code[end++] = pass;
+    code[end++] = drop;
+    struct sock_fprog program = {end, code};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
 /// Takes the oldest such word off the socket's queue: 1 and the receiver's address when it is
 /// that no process has the port (ICMP port unreachable), 0 when it is another, -1 when there is
 /// none. The macros that walk control messages cannot be called from Swift.

@@ -53,6 +53,9 @@ public struct Keyring: Hashable, Sendable {
     /// No mesh changes its key so often; a greater number is not believed.
     public static let numberMax: UInt32 = 1 << 30
 
+    /// Before all keys: none is revoked.
+    private static let noFloor = KeyGeneration(number: 0, id: KeyID(rawValue: 0))
+
     private struct Entry: Hashable, Sendable {
         var number: UInt32
         var key: MeshKey
@@ -72,7 +75,7 @@ public struct Keyring: Hashable, Sendable {
     /// - Parameter created: one line.
     public init(key: MeshKey, created: String) {
         present = Entry(number: 0, key: key)
-        floor = KeyGeneration(number: 0, id: KeyID(rawValue: 0))
+        floor = Self.noFloor
         self.created = created.filter { !$0.isNewline }
     }
 
@@ -182,7 +185,7 @@ extension Keyring {
             "key \(Hexadecimal.text(of: current.bytes)) \(present.number)",
         ]
         lines += others.map { "former \(Hexadecimal.text(of: $0.key.bytes)) \($0.number)" }
-        if floor.number > 0 { lines.append("floor \(floor.id) \(floor.number)") }
+        if floor != Self.noFloor { lines.append("floor \(floor.id) \(floor.number)") }
         lines += revoked.map { "revoked \($0)" }
         return lines.map { $0 + "\n" }.joined()
     }
@@ -196,18 +199,18 @@ extension Keyring {
         }
         var entries: [(isPresent: Bool, number: UInt32, key: MeshKey)] = []
         var created = ""
-        var floor = KeyGeneration(number: 0, id: KeyID(rawValue: 0))
+        var floor = Self.noFloor
         var revoked: [KeyID] = []
         for (number, line) in lines.enumerated().dropFirst() {
             let words = line.split(separator: " ", maxSplits: 1)
             let value = words.count == 2 ? words[1] : ""
-            guard let word = words.first else { continue }
-            switch word {
+            // A line may be of spaces only.
+            switch words.first ?? "" {
             case "created": created = String(value)
             case "key", "former":
                 guard let (bytes, count) = Self.numbered(value), let key = MeshKey(bytes: bytes)
                 else { throw Self.malformed(number) }
-                entries.append((word == "key", count, key))
+                entries.append((words.first == "key", count, key))
             case "floor":
                 guard let (bytes, count) = Self.numbered(value), let id = KeyID(bytes: bytes)
                 else { throw Self.malformed(number) }

@@ -1,6 +1,8 @@
 // Seals and opens the datagrams of one node. Sans-I/O; docs/adr/0015-sealed-packets.md says what
 // replays could do and why they don't.
 
+public import MeshCore
+
 /// What came out of a packet.
 public enum OpenedPacket: Hashable, Sendable {
     case message([UInt8], sealedWith: KeyID, KeyState)
@@ -43,6 +45,8 @@ public final class PacketSeal {
         let cipher: PacketCipher
         var window = ReplayWindow()
         var lastUse: UInt64 = 0
+        /// Where its last packet came from.
+        var source: NodeAddress?
 
         init(key: KeyID, cipher: PacketCipher) {
             self.key = key
@@ -54,6 +58,7 @@ public final class PacketSeal {
     private var sealers: [KeyID: Sealer] = [:]
     private var senders: [[UInt8]: Sender] = [:]
     private var uses: UInt64 = 0
+    private var budget = OpeningBudget()
 
     public init(keyring: Keyring) {
         self.keyring = keyring
@@ -66,7 +71,7 @@ public final class PacketSeal {
             uniquingKeysWith: { first, _ in first })
     }
 
-    fileprivate static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
+    static func packetKey(_ gossipKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
         KeyDerivation.derive(
             from: gossipKey, salt: salt, info: "meshd v1 packets of one process",
             byteCount: PacketCipher.keyBytes)
@@ -94,19 +99,24 @@ public final class PacketSeal {
     // MARK: - Opening
 
     /// Opens a packet, once.
+    /// - Parameter source: who fails too often is not heard until ``refill()``; nil for no bound.
     /// - Throws: why not.
-    public func open(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
+    public func open(
+        _ packet: [UInt8], from source: NodeAddress? = nil
+    ) throws(SealError) -> OpenedPacket {
         guard let first = packet.first, first & 0xf0 == SealedPacket.mark else { throw .notMeshd }
         guard first == SealedPacket.firstByte else { throw .otherVersion(Int(first & 15)) }
         guard packet.count >= 2 else { throw .notMeshd }
         switch packet[1] {
         case SealedPacket.Kind.refusal: return try openRefusal(packet)
-        case SealedPacket.Kind.sealed: return try openSealed(packet)
+        case SealedPacket.Kind.sealed: return try openSealed(packet, from: source)
         default: throw .notMeshd
         }
     }
 
-    private func openSealed(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
+    private func openSealed(
+        _ packet: [UInt8], from source: NodeAddress?
+    ) throws(SealError) -> OpenedPacket {
         guard packet.count >= SealedPacket.overheadBytes,
             let id = KeyID(bytes: packet[SealedPacket.keyOffset..<SealedPacket.saltOffset])
         else { throw .notMeshd }
@@ -119,6 +129,10 @@ public final class PacketSeal {
         // Who is not known yet is remembered once a packet of its was opened: strangers can't
         // make us forget anybody.
         let known = senders[salt].flatMap { $0.key == id ? $0 : nil }
+        // Others cannot use up what a known sender may do from where it is.
+        if let source, known == nil || known?.source != source {
+            guard budget.mayTry(source, isKnown: known != nil) else { throw .overrun }
+        }
         let sender =
             known
             ?? Sender(
@@ -128,8 +142,12 @@ public final class PacketSeal {
         guard
             let message = sender.cipher.open(
                 packet, headerBytes: SealedPacket.headerBytes, nonce: counter)
-        else { throw .forged }
+        else {
+            if let source { budget.failed(source, isKnown: known != nil) }
+            throw .forged
+        }
         sender.window.accept(counter)
+        sender.source = source
         uses += 1
         sender.lastUse = uses
         if known == nil { remember(sender, salt) }
@@ -137,6 +155,19 @@ public final class PacketSeal {
             throw .notMeshd
         }
         return .message(Array(message.dropFirst(KeyState.byteCount)), sealedWith: id, state)
+    }
+
+    /// To be called twice a second: all may fail again.
+    public func refill() { budget = OpeningBudget() }
+
+    /// Who has sealed packets that were opened here, the last ones first: the address of the last of
+    /// them, and the first word of the salt that they carry at `SealedPacket.saltOffset`.
+    public func knownSenders(atMost count: Int) -> [(source: NodeAddress, word: UInt32)] {
+        senders.sorted { $0.value.lastUse > $1.value.lastUse }.prefix(count).compactMap {
+            salt, sender in
+            let word = salt.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            return sender.source.map { ($0, word) }
+        }
     }
 
     private func remember(_ sender: Sender, _ salt: [UInt8]) {

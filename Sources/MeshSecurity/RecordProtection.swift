@@ -94,13 +94,21 @@ final class RecordProtection {
         _ content: RecordContent, head: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
         into output: UnsafeMutablePointer<UInt8>
     ) -> Int {
+        seal(type: content.rawValue, head: head, body: body, into: output)
+    }
+
+    /// The same with any last byte, as a peer could send it: zero is padding.
+    func seal(
+        type: UInt8, head: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
+        into output: UnsafeMutablePointer<UInt8>
+    ) -> Int {
         let length = head.count + body.count + 1 + Self.tagBytes
         output[0] = RecordContent.text.rawValue
         (output[1], output[2]) = (3, 3)
         (output[3], output[4]) = (UInt8(length >> 8), UInt8(length & 255))
         nextNonce()
         var at = output + Self.headerBytes
-        var type = content.rawValue
+        var type = type
         var isSealed =
             EVP_CipherInit_ex(context, nil, nil, nil, nonce, -1) == 1
             && update(nil, output, Self.headerBytes)

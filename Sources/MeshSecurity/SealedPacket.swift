@@ -28,6 +28,8 @@ public enum SealError: Error, Hashable, Sendable, CustomStringConvertible {
     case forged
     /// Opened before, or too old to tell.
     case replayed
+    /// Not tried: too many from there were forged.
+    case overrun
 
     public var description: String {
         switch self {
@@ -39,6 +41,7 @@ public enum SealError: Error, Hashable, Sendable, CustomStringConvertible {
             "it is sealed with the revoked key \(id): its sender must join anew"
         case .forged: "it is forged or damaged"
         case .replayed: "it is a replay"
+        case .overrun: "too many from there were forged"
         }
     }
 }
@@ -55,7 +58,8 @@ public enum SealedPacket {
     static let counterBytes = 8
     static let tagBytes = 16
     static let keyOffset = 2
-    static let saltOffset = 6
+    /// Where a packet says which process has sealed it.
+    public static let saltOffset = 6
     static let counterOffset = saltOffset + saltBytes
     static let headerBytes = counterOffset + counterBytes
     /// What sealing adds to a packet.
@@ -97,9 +101,10 @@ public enum PacketRefusal: UInt8, Hashable, Sendable, CustomStringConvertible {
         case .unknownKey: reason = .unknownKey
         case .revokedKey: reason = .revokedKey
         case .forged: reason = .forged
-        case .notMeshd, .replayed: return nil
+        case .notMeshd, .replayed, .overrun: return nil
         }
-        guard packet.count > byteCount else { return nil }
+        // A quote of all that it quotes, and shorter than the packet.
+        guard packet.count >= SealedPacket.headerBytes else { return nil }
         let quote = packet[SealedPacket.saltOffset..<SealedPacket.headerBytes]
         return [SealedPacket.firstByte, SealedPacket.Kind.refusal, reason.rawValue] + quote
     }

@@ -57,7 +57,8 @@ public final class TLSSession {
 
     /// Nil once the handshake is over.
     private var ssl: OpaquePointer?
-    private var sealing: RecordProtection?
+    /// What goes out is sealed by this; nil until the handshake is over.
+    private(set) var sealing: RecordProtection?
     private var opening: RecordProtection?
     /// The beginning of a record whose rest has not arrived.
     private var partial: [UInt8] = []

@@ -81,8 +81,10 @@ final class Lab: Sendable {
         for host in hosts { try await host.servicesAreUp() }
     }
 
+    /// The namespace of the bridge.
+    var hub: String { "\(prefix)-switch" }
+
     private var networkScript: String {
-        let hub = "\(prefix)-switch"
         var lines = [
             "ip netns add \(hub)",
             "ip -n \(hub) link add bridge type bridge mcast_snooping 0",
@@ -125,6 +127,37 @@ final class Lab: Sendable {
         return namespaces.filter { $0.hasPrefix("\(prefix)-") } + processes.map { "process \($0)" }
     }
 
+    /// Starts `tools/lab-wire.py` where all cables end, and waits until it listens.
+    func startAtTheWire(_ arguments: [String]) async throws -> RunningProgram {
+        let program = try RunningProgram(
+            ["ip", "netns", "exec", hub, "python3", Self.wireTool] + arguments,
+            environment: ["MESHD_STATE": folder + "/wire", "PATH": Self.path], folder: folder)
+        try await eventually("somebody at the wire", within: .seconds(10)) {
+            guard program.isRunning else { throw WaitedInVain("ended: \(program)") }
+            return program.output.hasPrefix("ready")
+        }
+        return program
+    }
+
+    /// Puts somebody between the first two hosts in place of the switch.
+    func interpose(seed: Int) async throws -> RunningProgram {
+        let ends = hosts.prefix(2)
+        let lines = ends.flatMap { host in
+            [
+                "ip netns exec \(host.namespace) python3 '\(Self.wireTool)' plain eth0",
+                "ip -n \(hub) link set \(host.port) nomaster",
+            ]
+        }
+        try await shell(lines.joined(separator: "\n"))
+        return try await startAtTheWire(["between"] + ends.map(\.port) + ["\(seed)"])
+    }
+
+    /// Where a lab's programs are looked for.
+    static let path =
+        (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+
+    private static let wireTool = Meshd.packageRoot + "/tools/lab-wire.py"
+
     /// Runs a script in the lab's folder.
     func shell(_ script: String) async throws {
         try await labShell(script, folder: folder)
@@ -151,10 +184,8 @@ final class Lab: Sendable {
     static let absence: String? = {
         if let absence = Meshd.absence { return absence }
         guard geteuid() == 0 else { return "a lab of network namespaces needs root" }
-        let tools = ["ip", "nft", "tc", "avahi-daemon", "dbus-daemon", "bash"]
-        let folders =
-            (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-            .map(String.init) + ["/usr/sbin", "/sbin"]
+        let tools = ["ip", "nft", "tc", "avahi-daemon", "dbus-daemon", "bash", "python3"]
+        let folders = path.split(separator: ":").map(String.init)
         for tool in tools
         where !folders.contains(where: {
             FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)")

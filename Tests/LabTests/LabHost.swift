@@ -94,14 +94,13 @@ final class LabHost: Sendable {
             line = ["/bin/sh", "-c", "echo $$ >\"$0\" && exec \"$@\"", file] + line
         }
         let bus = plan.hasAvahi ? folder + "/bus" : folder + "/no-bus"
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         return try RunningProgram(
             line,
             environment: [
                 "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(bus)",
                 "MESHD_STATE": folder + "/state",
                 "HOME": folder,
-                "PATH": path + ":/usr/sbin:/sbin",
+                "PATH": Lab.path,
             ], folder: folder)
     }
 

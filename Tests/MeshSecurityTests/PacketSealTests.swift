@@ -1,5 +1,6 @@
 // Packets as members, strangers and the network in between treat them.
 
+import MeshCore
 import Testing
 
 @testable import MeshSecurity
@@ -181,6 +182,45 @@ struct PacketSealTests {
             _ = try bob.open(PacketSeal(keyring: ring).seal([1]))
         }
         #expect(try bob.open(alice.seal(message)) == mine(message))
+    }
+
+    @Test("Who forges is soon not tried any more; members are, and newcomers from elsewhere")
+    func overrun() throws {
+        let bob = PacketSeal(keyring: ring)
+        let (alice, carol) = (PacketSeal(keyring: ring), PacketSeal(keyring: ring))
+        let home = NodeAddress(10, 0, 0, 2, port: 7)
+        let liar = NodeAddress(10, 0, 0, 9, port: 7)
+        _ = try bob.open(alice.seal(message), from: home)
+        func forge(_ salt: UInt16, _ source: NodeAddress) -> SealError? {
+            var packet = alice.seal(message)
+            // Zero is Alice's own salt.
+            if salt > 0 { (packet[6], packet[7]) = (UInt8(salt >> 8), UInt8(salt & 255)) }
+            packet[packet.count - 1] ^= 1
+            do throws(SealError) { _ = try bob.open(packet, from: source) } catch { return error }
+            return nil
+        }
+        for salt in UInt16(1)...32 { #expect(forge(salt, liar) == .forged) }
+        #expect(forge(33, liar) == .overrun && forge(0, liar) == .overrun)
+        // Another port is the same machine, another machine is not.
+        #expect(forge(33, liar.with(port: 8)) == .overrun)
+        #expect(
+            try bob.open(carol.seal(message), from: NodeAddress(10, 0, 0, 3, port: 7))
+                == mine(message))
+        for number in 0..<1_000 {
+            let source = NodeAddress(10, 1, UInt8(number / 250), UInt8(number % 250), port: 7)
+            let error = forge(UInt16(100 + number), source)
+            #expect(error == (number < 256 - 32 ? .forged : .overrun), "\(number)")
+        }
+        // Who is known is heard from where it is, whatever others do, and from elsewhere too.
+        #expect(try bob.open(alice.seal(message), from: home) == mine(message))
+        let moved = NodeAddress(10, 0, 0, 4, port: 7)
+        #expect(try bob.open(alice.seal(message), from: moved) == mine(message))
+        #expect(bob.knownSenders(atMost: 1).map(\.source) == [moved])
+        let late = PacketSeal(keyring: ring)
+        let first = late.seal(message)
+        #expect(throws: SealError.overrun) { try bob.open(first, from: home) }
+        bob.refill()
+        #expect(try bob.open(first, from: home) == mine(message))
     }
 
     @Test("Who cannot open a packet can say so, and only to its sender")

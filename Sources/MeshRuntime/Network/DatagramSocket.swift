@@ -95,6 +95,28 @@ public final class DatagramSocket {
         if descriptor >= 0 { _ = meshd_drop_foreign_datagrams(descriptor, mark) }
     }
 
+    /// Has the system let in datagrams that begin like meshd's and are of known senders, and of
+    /// others one in ``sampledStrangers``, where it can.
+    /// - Parameters:
+    ///   - offset: where a datagram has the word that names its sender.
+    ///   - known: the words and the addresses of the senders that are known.
+    public func sampleStrangers(
+        mark: UInt8, offset: Int, known: [(source: NodeAddress, word: UInt32)]
+    ) {
+        guard descriptor >= 0 else { return }
+        let senders = known.prefix(Self.knownSendersMax).map { source, word in
+            let host = source.host.suffix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            return meshd_known_sender(word: word, host: host)
+        }
+        _ = meshd_sample_strangers(
+            descriptor, mark, UInt32(offset), localAddress.isIPv6 ? 1 : 0, senders, senders.count)
+    }
+
+    /// The most senders that the system can be told of.
+    public nonisolated static let knownSendersMax = Int(MESHD_KNOWN_SENDERS_MAX)
+    /// What ``sampleStrangers(mark:offset:known:)`` lets one in of.
+    public nonisolated static let sampledStrangers = 16
+
     /// Sends a datagram now or drops it.
     /// - Returns: whether the system took it, which does not mean that it arrives.
     @discardableResult
@@ -164,6 +186,7 @@ public final class DatagramSocket {
         onError = nil
         handle?.close()
         handle = nil
+        descriptor = -1
     }
 
     private func report(_ error: NetworkError) {

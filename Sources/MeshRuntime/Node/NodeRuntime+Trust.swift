@@ -25,7 +25,7 @@ enum Stranger: Hashable {
         case .revokedKey: self = .revokedKey
         case .otherVersion: self = .otherVersion
         case .forged: self = .impostor
-        case .notMeshd, .replayed: self = .noise
+        case .notMeshd, .replayed, .overrun: self = .noise
         }
     }
 
@@ -66,13 +66,48 @@ struct StrangerLog {
     mutating func refillAnswers() { answersLeft = Self.answersMax }
 }
 
+/// Whether more packets of strangers come than a node should look at.
+struct FloodWatch {
+    /// Packets that could not be opened since the last tick.
+    var unopened = 0
+    /// As many in half a second are a flood: 1,024 in a second.
+    private static let unopenedMax = 512
+    /// How long a flood is over before it counts as over: five seconds.
+    private static let ticksAfter = 10
+    private var ticksLeft = 0
+    var isFlood: Bool { ticksLeft > 0 }
+
+    /// To be called twice a second.
+    mutating func tick() {
+        let seen = isFlood ? unopened * DatagramSocket.sampledStrangers : unopened
+        ticksLeft = seen >= Self.unopenedMax ? Self.ticksAfter : max(0, ticksLeft - 1)
+        unopened = 0
+    }
+}
+
 extension NodeRuntime {
+    /// Strangers may try again; while they flood this node the system drops most of what is not of
+    /// senders that are known. To be called twice a second.
+    func watchStrangers() {
+        strangers.refillAnswers()
+        seal.refill()
+        let wasFlood = flood.isFlood
+        flood.tick()
+        if flood.isFlood {
+            endpoint.datagrams.sampleStrangers(
+                mark: SealedPacket.mark, offset: SealedPacket.saltOffset,
+                known: seal.knownSenders(atMost: DatagramSocket.knownSendersMax))
+        } else if wasFlood {
+            endpoint.datagrams.dropForeign(mark: SealedPacket.mark)
+        }
+    }
+
     /// Opens a packet; nil when it is none of a member.
     func opened(
         _ packet: [UInt8], from source: NodeAddress
     ) -> (bytes: [UInt8], key: KeyID, state: KeyState)? {
         do throws(SealError) {
-            switch try seal.open(packet) {
+            switch try seal.open(packet, from: source) {
             case .message(let bytes, let key, let state): return (bytes, key, state)
             case .refusal(let reason, let key):
                 if reason.isOfKey, peerKeys.refused(source, key, in: keyring) { return nil }
@@ -80,7 +115,10 @@ extension NodeRuntime {
             }
         } catch {
             // The network doubles packets; that is nobody's fault.
-            if error != .replayed { garbageReceived += 1 }
+            if error != .replayed {
+                garbageReceived += 1
+                flood.unopened += 1
+            }
             note(Stranger(error), "dropped a packet from \(source): \(error)")
             if let answer = PacketRefusal.answer(to: packet, refusedAs: error),
                 strangers.mayAnswer()

@@ -75,6 +75,7 @@ public final class NodeRuntime {
     /// When keys were last revoked, to this node's knowledge.
     var revokedAt: Instant?
     var strangers = StrangerLog()
+    var flood = FloodWatch()
     var discovery: MeshDiscovery?
     var device: CPUDevice?
     var frames: [FrameID: FrameDriver] = [:]
@@ -254,7 +255,7 @@ public final class NodeRuntime {
     }
 
     private func housekeep() {
-        strangers.refillAnswers()
+        watchStrangers()
         peerKeys.refill()
         housekeeping?.start(after: .milliseconds(500))
         links.tidy()

@@ -24,6 +24,7 @@ enum FuzzSeeds {
     static func all() throws -> [Seed] {
         try node() + announcements() + openings() + frames() + films() + discovery() + jobs()
             + control() + schedules() + text()
+            + security(datagrams: Array(RecordedMesh(originator: 0).datagrams.prefix(6)))
     }
 
     private static func announcements() -> [Seed] {

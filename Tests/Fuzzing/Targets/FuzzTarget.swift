@@ -27,6 +27,13 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case control
     case schedule
     case text
+    // Who is a member.
+    case packet
+    case sealed
+    case keyring
+    case code
+    case handshake
+    case records
 
     /// Takes the bytes in as the program would.
     /// - Returns: whether they were understood.
@@ -50,6 +57,12 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .control: Self.control(bytes)
         case .schedule: Self.schedule(bytes)
         case .text: Self.text(bytes)
+        case .packet: Self.packet(bytes)
+        case .sealed: Self.sealed(bytes)
+        case .keyring: Self.keyring(bytes)
+        case .code: Self.code(bytes)
+        case .handshake: Self.handshake(bytes)
+        case .records: Self.records(bytes)
         }
     }
 
@@ -58,6 +71,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         switch self {
         case .gossip: 1_400
         case .announcement: 600
+        case .code: 1_100
         case .node: 16_384
         case .frames, .film, .glb, .scene, .gltf: 8_192
         default: 4_096

@@ -44,6 +44,39 @@ struct SocketTests {
         socket.close()
     }
 
+    @Test(
+        "In a flood known senders are heard, of strangers a few, and afterwards all",
+        arguments: [[127, 0, 0, 1], [UInt8](repeating: 0, count: 15) + [1]])
+    func flood(host: [UInt8]) async throws {
+        let any = try #require(NodeAddress(host: host, port: 0))
+        guard try LocalAddresses.all().contains(where: { $0.address == any }) else { return }
+        let server = try DatagramSocket.bind(to: any)
+        let client = try DatagramSocket.bind(to: any)
+        var received: [UInt8: Int] = [:]
+        server.onDatagram = { bytes, _ in received[bytes[5], default: 0] += 1 }
+        func send(_ sender: UInt8) {
+            client.send([0xe2, 0, 0, 0, 0, sender, 9], to: server.localAddress)
+        }
+        let elsewhere = NodeAddress(10, 0, 0, 1, port: 1)
+        server.sampleStrangers(
+            mark: 0xe0, offset: 2, known: [(elsewhere, 2), (client.localAddress, 1)])
+        // Few at a time, so that the system's queue holds them.
+        for _ in 0..<80 {
+            for sender in UInt8(0)...2 { send(sender) }
+            await Loop.pause(.zero)
+        }
+        #expect(await Loop.until { received[1] == 80 })
+        // A sixteenth of 160: none is as likely as 1 in 30,000, 60 are less likely.
+        let strangers = received[0, default: 0] + received[2, default: 0]
+        #expect((1...60).contains(strangers), "\(received)")
+        server.dropForeign(mark: 0xe0)
+        let before = received[0, default: 0]
+        for _ in 0..<20 { send(0) }
+        #expect(await Loop.until { received[0] == before + 20 })
+        server.close()
+        client.close()
+    }
+
     @Test("A datagram that cannot be sent is counted, and its error told once")
     func unreachable() async throws {
         let socket = try DatagramSocket.bind(to: loopback)
