@@ -155,7 +155,10 @@ extension FrameParticipant {
             if check.tries < configuration.checkTriesMax, let other = pick(of: fresh) ?? again {
                 let queue = queues[other, default: 0] + 1
                 queues[other] = queue
-                let time = configuration.checkTimeout + renderTime(of: queue, by: other) * 2
+                // Twice the time that its queue should take, in bounds: it may be stuck.
+                let time =
+                    configuration.checkTimeout
+                    + min(renderTime(of: queue, by: other) * 2, configuration.checkQueueMax)
                 root.checks.ask(other, at: index, until: now + time)
                 if requests[other] == nil { asked.append(other) }
                 requests[other, default: IntervalSet()].insert(check.unit)
@@ -195,7 +198,7 @@ extension FrameParticipant {
         guard speed > 0 else { return .zero }
         let all = deque.weights.samples(of: IntervalSet(workSpace.all))
         let seconds = Double(units) * Double(all) / Double(max(1, workSpace.count)) / speed
-        return Duration(seconds: min(seconds, 600))
+        return Duration(seconds: min(seconds, 1e6))
     }
 
     /// Who can render a unit that is to be checked, with its speed.

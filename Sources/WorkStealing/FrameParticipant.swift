@@ -187,6 +187,10 @@ public struct FrameParticipant: Sendable {
     /// Whether all is committed, and this node has the film or wants none: a ledger-only node is
     /// content as long as somebody who has it is there.
     public var isDone: Bool {
+        if isQuarantined, !wantsFilm {
+            // It hears of no more rounds.
+            return fetch.completeAt.contains { !dead.contains($0) }
+        }
         guard isLedgerComplete else { return false }
         return isComplete
             || !wantsFilm && (fetch.completeAt + [term.root]).contains { !dead.contains($0) }
