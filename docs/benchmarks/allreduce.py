@@ -9,6 +9,7 @@
     --pairs K         runs of each, in turn (3)
     --rounds K        all-reduces in a run, of which the median counts (7)
     --rate MBIT       of each node's link, both ways (1000)
+    --plain           without TLS, as MPI
 
 Needs root and iproute2; for MPI's rows mpirun of Open MPI, whose segmented ring is its best for
 films. Prints a row of a table for each number of nodes.
@@ -106,15 +107,16 @@ class Lab:
 
 def measure_meshd(lab, options, *more):
     leader = f"{address(1)}:7700"
+    plain = ["--plain"] if options.plain else []
     members = [
         subprocess.Popen(
-            lab.inside(number, options.program, "bench", "net", "--join", leader),
+            lab.inside(number, options.program, "bench", "net", "--join", leader, *plain),
             stdin=subprocess.DEVNULL)
         for number in range(2, lab.count + 1)]
     try:
         return json.loads(run(*lab.inside(
             1, options.program, "bench", "net", "--listen", leader, "--nodes", str(lab.count),
-            "--rounds", str(options.rounds), "--rate", str(options.rate), "--json", *more)))
+            "--rounds", str(options.rounds), "--rate", str(options.rate), "--json", *plain, *more)))
     finally:
         for member in members:
             member.kill()
@@ -178,6 +180,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--plain", action="store_true")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
