@@ -49,6 +49,12 @@ final class LabHost: Sendable {
             .write(toFile: folder + "/avahi.conf", atomically: true, encoding: .utf8)
     }
 
+    /// Makes this host one that nobody knows, and that has the mesh's key.
+    func startAfresh() throws {
+        try FileManager.default.removeItem(atPath: folder + "/state")
+        try plan.key?.admit(state: folder + "/state")
+    }
+
     /// Starts D-Bus, if this host has it.
     func startServices() async throws {
         guard plan.hasAvahi else { return }

@@ -97,7 +97,7 @@ struct Soak {
             try await restartable(index)
         }
         for case .join(let index, isFresh: true) in schedule.entries.map(\.fault) {
-            try FileManager.default.removeItem(atPath: lab.hosts[index].folder + "/state")
+            try lab.hosts[index].startAfresh()
         }
         past = []
         let present = lab.hosts.indices.filter { !schedule.absent.contains($0) }
