@@ -5,7 +5,8 @@ public import MeshCore
 
 /// What came out of a packet.
 public enum OpenedPacket: Hashable, Sendable {
-    case message([UInt8], sealedWith: KeyID, KeyState)
+    /// From a member, with what it knows of the keys if it says so.
+    case message([UInt8], sealedWith: KeyID, KeyState?)
     /// Somebody says that it cannot open what this node has sealed with that key.
     case refusal(PacketRefusal, of: KeyID)
 }
@@ -15,10 +16,17 @@ public final class PacketSeal {
     /// Processes whose keys and counters are remembered; of more, the longest silent is forgotten.
     public static let sendersMax = 4_096
 
+    /// With one key alone there is rarely news of keys: each so many packets say what is known of
+    /// them. While former keys are accepted each does.
+    static let keyStateInterval: UInt64 = 8
+    /// After a change, so many packets say it in any case.
+    static let keyStateRepeats = 32
+
     /// The keys; set it when they change.
     public var keyring: Keyring {
         didSet {
             guard keyring != oldValue else { return }
+            keyStatesDue = Self.keyStateRepeats
             let accepted = Set(keyring.accepted.map(\.id))
             senders = senders.filter { accepted.contains($0.value.key) }
             sealers = sealers.filter { accepted.contains($0.key) }
@@ -58,6 +66,7 @@ public final class PacketSeal {
     private var sealers: [KeyID: Sealer] = [:]
     private var senders: [[UInt8]: Sender] = [:]
     private var uses: UInt64 = 0
+    private var keyStatesDue = keyStateRepeats
     private var budget = OpeningBudget()
 
     public init(keyring: Keyring) {
@@ -79,21 +88,40 @@ public final class PacketSeal {
 
     // MARK: - Sealing
 
-    /// Seals a message: `overheadBytes` longer.
+    /// Seals a message: `overheadBytes` longer, or `overheadBytesMax`.
     /// - Parameter id: an accepted key that the receiver has; the present one if it is none.
     public func seal(_ message: [UInt8], with id: KeyID? = nil) -> [UInt8] {
         let key = id.flatMap { keyring.key($0) } ?? keyring.current
         var sealer = sealers[key.id] ?? Sealer(key: key)
-        precondition(sealer.counter < 1 << 62, "a process does not send that many packets")
-        var packet: [UInt8] = [SealedPacket.firstByte, SealedPacket.Kind.sealed]
-        packet.reserveCapacity(message.count + SealedPacket.overheadBytes)
+        // 89 years of 100,000 packets a second.
+        precondition(
+            sealer.counter < 1 << (8 * SealedPacket.counterBytes),
+            "a process does not send that many packets")
+        let tellsKeys = isKeyStateDue(sealer.counter)
+        var packet: [UInt8] = [
+            SealedPacket.firstByte,
+            tellsKeys ? SealedPacket.Kind.sealedWithKeyState : SealedPacket.Kind.sealed,
+        ]
+        packet.reserveCapacity(message.count + SealedPacket.overheadBytesMax)
         packet += key.id.bytes
         packet += sealer.salt
-        withUnsafeBytes(of: sealer.counter.bigEndian) { packet += $0 }
-        sealer.cipher.seal(keyring.state.bytes + message, nonce: sealer.counter, into: &packet)
+        withUnsafeBytes(of: sealer.counter.bigEndian) {
+            packet += $0.suffix(SealedPacket.counterBytes)
+        }
+        sealer.cipher.seal(
+            tellsKeys ? keyring.state.bytes + message : message, nonce: sealer.counter,
+            into: &packet)
         sealer.counter += 1
         sealers[key.id] = sealer
         return packet
+    }
+
+    private func isKeyStateDue(_ counter: UInt64) -> Bool {
+        guard keyStatesDue == 0 else {
+            keyStatesDue -= 1
+            return true
+        }
+        return !keyring.former.isEmpty || counter % Self.keyStateInterval == 0
     }
 
     // MARK: - Opening
@@ -109,7 +137,8 @@ public final class PacketSeal {
         guard packet.count >= 2 else { throw .notMeshd }
         switch packet[1] {
         case SealedPacket.Kind.refusal: return try openRefusal(packet)
-        case SealedPacket.Kind.sealed: return try openSealed(packet, from: source)
+        case SealedPacket.Kind.sealed, SealedPacket.Kind.sealedWithKeyState:
+            return try openSealed(packet, from: source)
         default: throw .notMeshd
         }
     }
@@ -151,6 +180,9 @@ public final class PacketSeal {
         uses += 1
         sender.lastUse = uses
         if known == nil { remember(sender, salt) }
+        guard packet[1] == SealedPacket.Kind.sealedWithKeyState else {
+            return .message(message, sealedWith: id, nil)
+        }
         guard let state = KeyState(bytes: message.prefix(KeyState.byteCount)) else {
             throw .notMeshd
         }
@@ -182,7 +214,9 @@ public final class PacketSeal {
     /// A refusal must quote a packet that this process may have sent.
     private func openRefusal(_ packet: [UInt8]) throws(SealError) -> OpenedPacket {
         guard packet.count == PacketRefusal.byteCount else { throw .forged }
-        let (salt, counter) = (packet[3..<19], packet[19...])
+        let quote = packet.dropFirst(3)
+        let salt = quote.prefix(SealedPacket.saltBytes)
+        let counter = quote.dropFirst(SealedPacket.saltBytes)
         let sealer = sealers.first { $0.value.salt.elementsEqual(salt) }
         guard let sealer, counter.reduce(UInt64(0), { $0 << 8 | UInt64($1) }) < sealer.value.counter
         else { throw .forged }

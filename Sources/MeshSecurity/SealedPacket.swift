@@ -1,15 +1,16 @@
 // A datagram between members, sealed: nobody else can read, make or change it. Sans-I/O.
 //
-//     0xE2 · 0 · key id (4) · salt (16) · counter (8) · ciphertext · tag (16)
+//     0xE3 · kind · key id (4) · salt (12) · counter (6) · ciphertext · tag (16)
 //
 // The salt is drawn when a process starts to seal and gives it a key of its own (HKDF of the
 // mesh's gossip key); the counter is the nonce. So no key meets a nonce twice, however often a
-// node restarts and whatever its clock says. The 30 bytes before the ciphertext are authenticated.
-// In front of the message the ciphertext says what its sender knows of the mesh's keys (16 bytes).
+// node restarts and whatever its clock says. The 24 bytes before the ciphertext are authenticated.
+// Kind 0 is a message; in kind 2 there is in front of it what its sender knows of the mesh's keys
+// (16 bytes), which is said with each packet for a while after it has changed, and now and then.
 //
 // Who cannot open a packet may say so in the clear:
 //
-//     0xE2 · 1 · reason · salt and counter of the packet (24)
+//     0xE3 · 1 · reason · salt and counter of the packet (18)
 //
 // A hint for the log and nothing else: anybody who has seen the packet can send it. It is shorter
 // than what it answers, so that it amplifies nothing.
@@ -49,13 +50,13 @@ public enum SealError: Error, Hashable, Sendable, CustomStringConvertible {
 /// The layout of sealed packets.
 public enum SealedPacket {
     /// Grows when packets can't be understood any more by who knows the former version.
-    public static let version = 2
+    public static let version = 3
     /// The upper half of the first byte of every datagram of meshd.
     public static let mark: UInt8 = 0xe0
     static let firstByte = mark | UInt8(version)
 
-    static let saltBytes = 16
-    static let counterBytes = 8
+    static let saltBytes = 12
+    static let counterBytes = 6
     static let tagBytes = 16
     static let keyOffset = 2
     /// Where a packet says which process has sealed it.
@@ -63,11 +64,15 @@ public enum SealedPacket {
     static let counterOffset = saltOffset + saltBytes
     static let headerBytes = counterOffset + counterBytes
     /// What sealing adds to a packet.
-    public static let overheadBytes = headerBytes + KeyState.byteCount + tagBytes
+    public static let overheadBytes = headerBytes + tagBytes
+    /// The same, for one that says what its sender knows of the keys.
+    public static let overheadBytesMax = overheadBytes + KeyState.byteCount
 
+    /// The second byte.
     enum Kind {
         static let sealed: UInt8 = 0
         static let refusal: UInt8 = 1
+        static let sealedWithKeyState: UInt8 = 2
     }
 }
 

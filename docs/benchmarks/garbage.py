@@ -100,8 +100,8 @@ def seen_header(lab):
               "while True:\n"
               "    f=s.recv(1<<16)\n"
               "    if len(f)>72 and f[23]==17 and f[26:30]!=bytes([10,78,0,1]) "
-              "and f[36:38]==bytes([7700>>8,7700&255]) and f[42:44]==bytes([0xe2,0]):\n"
-              "        print(f[42:64].hex());break\n")
+              "and f[36:38]==bytes([7700>>8,7700&255]) and f[42:43]==bytes([0xe3]):\n"
+              "        print(f[42:60].hex());break\n")
     return allreduce.run("timeout", "30", *lab.inside(1, sys.executable, "-c", script)).strip()
 
 
@@ -234,7 +234,7 @@ def main():
                           f"{allreduce.address(100 + source)}/24", "dev", "eth0")
         victim = Victim(lab, options, folder, stack)
         name = key_name(victim.state)
-        prefixes = {"random": "-", "imitated": "e200" + name}
+        prefixes = {"random": "-", "imitated": "e300" + name}
         print("| garbage | frame without, s | with, s | speed | speed by processor time "
               "| datagrams a second | peak memory without, MiB | with |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -250,7 +250,7 @@ def main():
                               "w") as file:
                         file.write(text)
                     victim.start(3, state, 1, member, "--peer", f"{VICTIM}:{PORT}")
-                    prefixes[kind] = seen_header(lab) + struct.pack(">Q", 1 << 30).hex()
+                    prefixes[kind] = seen_header(lab) + struct.pack(">Q", 1 << 30)[2:].hex()
                     victim.wait(victim.state, 2)
                 victim.wait(victim.state, 1)
             measure(kind, prefixes[kind], victim)

@@ -71,10 +71,11 @@ extension NodeRuntime {
     // MARK: - From and to other members
 
     /// A member's packet was opened.
+    /// - Parameter state: what it knows of the keys, if it says so.
     func met(
-        _ peer: ParticipantID, at address: NodeAddress, sealedWith key: KeyID, _ state: KeyState
+        _ peer: ParticipantID, at address: NodeAddress, sealedWith key: KeyID, _ state: KeyState?
     ) {
-        if state != keyring.state {
+        if let state, state != keyring.state {
             var next = keyring
             if next.merge(state) {
                 learn(next)

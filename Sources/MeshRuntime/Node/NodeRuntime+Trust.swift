@@ -105,7 +105,7 @@ extension NodeRuntime {
     /// Opens a packet; nil when it is none of a member.
     func opened(
         _ packet: [UInt8], from source: NodeAddress
-    ) -> (bytes: [UInt8], key: KeyID, state: KeyState)? {
+    ) -> (bytes: [UInt8], key: KeyID, state: KeyState?)? {
         do throws(SealError) {
             switch try seal.open(packet, from: source) {
             case .message(let bytes, let key, let state): return (bytes, key, state)

@@ -29,13 +29,13 @@ struct PeerKeys {
         keyring.former.isEmpty || known[peer] == keyring.current.id
     }
 
-    /// A peer has sealed with one key, and says what it knows.
+    /// A peer has sealed with one key, and may say what it knows.
     mutating func heard(
-        _ peer: NodeAddress, sealedWith key: KeyID, _ state: KeyState, in keyring: Keyring
+        _ peer: NodeAddress, sealedWith key: KeyID, _ state: KeyState?, in keyring: Keyring
     ) {
         guard !keyring.former.isEmpty else { return }
         if known.count >= Self.peersMax { known = [:] }
-        let newest = keyring.key(state.newest.id)?.id
+        let newest = state.flatMap { keyring.key($0.newest.id)?.id }
         known[peer] = newest ?? key
     }
 

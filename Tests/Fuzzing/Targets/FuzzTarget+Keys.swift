@@ -45,11 +45,13 @@ extension FuzzTarget {
             case .message(let message, let key, let state):
                 require(seal.keyring.key(key) != nil, "a packet is sealed with an accepted key")
                 require(
-                    packet.count == message.count + SealedPacket.overheadBytes,
+                    packet.count == message.count
+                        + (state == nil
+                            ? SealedPacket.overheadBytes : SealedPacket.overheadBytesMax),
                     "a packet is as long as it is")
                 require(isReplayed(packet, to: seal), "a packet is opened once")
                 var ring = seal.keyring
-                ring.merge(state)
+                if let state { ring.merge(state) }
                 check(ring)
                 seal.keyring = ring
                 _ = gossip(message)
@@ -80,6 +82,8 @@ extension FuzzTarget {
         var isRefusal = false
         /// Counted from the end of all numbers.
         var isLate = false
+        /// Whether what is known of the keys is in front of the content.
+        var tellsKeys = true
         var counter: UInt16
 
         init(key: UInt8, counter: UInt16) {
@@ -96,6 +100,7 @@ extension FuzzTarget {
             isDamaged = flags & 0x10 != 0
             isRefusal = flags & 0x20 != 0
             isLate = flags & 0x40 != 0
+            tellsKeys = flags & 0x80 == 0
             self.counter = counter
         }
 
@@ -107,6 +112,8 @@ extension FuzzTarget {
             writer.write(contentsOf: content)
         }
     }
+
+    private static let counterMax = UInt64(1) << (8 * UInt64(SealedPacket.counterBytes)) - 1
 
     /// Packets that are sealed as they should be, with anything inside.
     static func sealed(_ bytes: [UInt8]) -> Bool {
@@ -122,14 +129,14 @@ extension FuzzTarget {
                 continue
             }
             let counter =
-                sealing.isLate ? UInt64.max - UInt64(sealing.counter) : UInt64(sealing.counter)
+                sealing.isLate ? counterMax - UInt64(sealing.counter) : UInt64(sealing.counter)
             let packet = packet(sealing, counter, content)
             let key = FuzzedMesh.keys[Int(sealing.key)].id
             let sender = "\(key) \(sealing.process)"
             let isNew = highest[sender].map { $0 < counter } ?? (counter < .max)
             let mustOpen =
                 isNew && !sealing.isDamaged && seal.keyring.key(key) != nil
-                && content.count >= KeyState.byteCount
+                && (!sealing.tellsKeys || content.count >= KeyState.byteCount)
             let isOpen = open(packet, with: seal)
             require(isOpen || !mustOpen, "a member's packet is opened")
             require(!(isOpen && sealing.isDamaged), "a damaged packet is not")
@@ -146,8 +153,10 @@ extension FuzzTarget {
         let salt = [UInt8](repeating: sealing.process, count: SealedPacket.saltBytes)
         let cipher = PacketCipher(
             key: PacketSeal.packetKey(key.derived(for: .gossip), salt), for: .sealing)
-        var packet = [SealedPacket.firstByte, SealedPacket.Kind.sealed] + key.id.bytes + salt
-        withUnsafeBytes(of: counter.bigEndian) { packet += $0 }
+        let kind =
+            sealing.tellsKeys ? SealedPacket.Kind.sealedWithKeyState : SealedPacket.Kind.sealed
+        var packet = [SealedPacket.firstByte, kind] + key.id.bytes + salt
+        withUnsafeBytes(of: counter.bigEndian) { packet += $0.suffix(SealedPacket.counterBytes) }
         cipher.seal(content, nonce: counter, into: &packet)
         if sealing.isDamaged {
             let place = Int(sealing.counter) % packet.count

@@ -118,7 +118,7 @@ struct TrustTests {
             socket.send([0xe7] + [UInt8](repeating: 9, count: 80), to: node.runtime.address)
         }
         #expect(await Loop.until { answers.count == 3 })
-        #expect(answers.allSatisfy { $0.starts(with: [0xe2, 1, 1]) })
+        #expect(answers.allSatisfy { $0.starts(with: [0xe3, 1, 1]) })
         #expect(lines.count == 1 && lines[0].contains("version 7"), "\(lines)")
 
         // The answer, as who has sent the packet reads it.
