@@ -14,6 +14,8 @@ public enum TLSError: Error, Hashable, Sendable, CustomStringConvertible {
     case wrongKey
     /// The peer does not accept this node's key.
     case refusedByPeer
+    /// The peer is a member, but not the node that it should be, or did not prove which one it is.
+    case wrongNode
     /// A record is forged or was changed on the way.
     case forged
     /// Something else that TLS knows; the library's words.
@@ -28,6 +30,7 @@ public enum TLSError: Error, Hashable, Sendable, CustomStringConvertible {
         case .wrongKey: "it does not have this mesh's key"
         case .refusedByPeer:
             "it does not accept this node's mesh key: it is in another mesh, or its key was changed"
+        case .wrongNode: "it could not prove that it is the node that it should be"
         case .forged: "what it sends was changed on the way"
         case .failed(let reason): "TLS failed: \(reason)"
         }

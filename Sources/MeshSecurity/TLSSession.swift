@@ -14,6 +14,8 @@ public final class TLSSession {
     public enum Role: Sendable {
         case client
         case server
+
+        public var other: Role { self == .client ? .server : .client }
     }
 
     /// The most bytes of a record.
@@ -50,6 +52,12 @@ public final class TLSSession {
     var offeredKey: KeyID?
     /// The key by which both ends have proven themselves, or try to.
     public var key: KeyID? { role == .client ? ownKey.id : offeredKey }
+
+    /// 32 bytes that only the two ends of this one session share (RFC 8446 §7.5); empty until it is
+    /// established.
+    public private(set) var binding: [UInt8] = []
+    private static let bindingBytes = 32
+    private static let bindingLabel = "EXPORTER-meshd-node"
 
     /// What the handshake gives to the records, from it until they begin.
     var clientSecret: [UInt8] = []
@@ -295,6 +303,12 @@ public final class TLSSession {
         guard let suite = RecordSuite(of: handshake), !clientSecret.isEmpty,
             !serverSecret.isEmpty, SSL_has_pending(handshake) == 0
         else { throw fail(.failed("a handshake without keys")) }
+        binding = [UInt8](repeating: 0, count: Self.bindingBytes)
+        guard
+            SSL_export_keying_material(
+                handshake, &binding, binding.count, Self.bindingLabel,
+                Self.bindingLabel.utf8.count, nil, 0, 0) == 1
+        else { throw fail(.failed("a handshake without an exporter")) }
         let (mine, theirs) =
             role == .client ? (clientSecret, serverSecret) : (serverSecret, clientSecret)
         sealing = RecordProtection(secret: mine, suite: suite, isSealing: true)

@@ -219,8 +219,9 @@ struct PacketSealTests {
         _ = try bob.open(alice.seal(message), from: home)
         func forge(_ salt: UInt16, _ source: NodeAddress) -> SealError? {
             var packet = alice.seal(message)
-            // Zero is Alice's own salt.
-            if salt > 0 { (packet[6], packet[7]) = (UInt8(salt >> 8), UInt8(salt & 255)) }
+            // With zero it is Alice's own.
+            packet[6] ^= UInt8(salt >> 8)
+            packet[7] ^= UInt8(salt & 255)
             packet[packet.count - 1] ^= 1
             do throws(SealError) { _ = try bob.open(packet, from: source) } catch { return error }
             return nil

@@ -9,9 +9,17 @@ extension StreamSecurity {
     fileprivate func session(as role: TLSSession.Role) -> TLSSession? {
         switch self {
         case .plain: nil
-        case .sealed(let keyring): TLSSession(role: role, keyring: keyring)
-        case .offering(let key, let keyring):
+        case .sealed(let keyring, _): TLSSession(role: role, keyring: keyring)
+        case .offering(let key, let keyring, _):
             TLSSession(role: role, keyring: keyring, offering: key)
+        }
+    }
+
+    /// By what this end proves which node it is.
+    fileprivate var nodeKey: NodeKey? {
+        switch self {
+        case .plain: nil
+        case .sealed(_, let key), .offering(_, _, let key): key
         }
     }
 }
@@ -20,12 +28,15 @@ extension StreamConnection {
     /// Begins to connect to a node.
     ///
     /// Returns at once; `onReady` or `onClose` tells how it went, also for what fails at once.
+    /// - Parameter node: who must be there, and prove it; nil for any member.
     public static func connect(
         to address: NodeAddress, preamble: StreamPreamble, security: StreamSecurity,
-        limits: StreamLimits = StreamLimits()
+        expecting node: NodeID? = nil, limits: StreamLimits = StreamLimits()
     ) -> StreamConnection {
         let connection = StreamConnection(
-            preamble: preamble, session: security.session(as: .client), limits: limits)
+            preamble: preamble, session: security.session(as: .client),
+            nodeKey: security.nodeKey, limits: limits)
+        connection.expectedNode = node
         connection.remoteAddress = address
         connection.begin("connect to \(address)") { () throws(NetworkError) in
             let handle = try connection.openTCP()
@@ -61,7 +72,8 @@ extension StreamConnection {
         security: StreamSecurity, limits: StreamLimits
     ) throws(NetworkError) -> StreamConnection {
         let connection = StreamConnection(
-            preamble: preamble, session: security.session(as: .server), limits: limits)
+            preamble: preamble, session: security.session(as: .server),
+            nodeKey: security.nodeKey, limits: limits)
         let handle = isTCP ? try connection.openTCP() : try connection.openPipe()
         do throws(NetworkError) {
             try check(

@@ -2,6 +2,7 @@
 // the mesh's key before a byte of a preamble is sent or read.
 
 import CLibuv
+import MeshCore
 import MeshSecurity
 
 /// Where a turn's plaintext lies until its frames are cut out of it.
@@ -17,6 +18,25 @@ extension StreamConnection {
 
     /// Whether the ends have not proven themselves yet.
     var isShakingHands: Bool { state == .greeting && session.map { !$0.isEstablished } ?? false }
+
+    /// The preamble with this node's proof, if it has a key and a session to prove something in.
+    func signed(_ preamble: StreamPreamble) -> StreamPreamble {
+        guard let session, let nodeKey else { return preamble }
+        var preamble = preamble
+        preamble.proof = nodeKey.proof(binding: session.binding, as: session.role)
+        return preamble
+    }
+
+    /// The node at the other end, by its word at the begin; nil where it says nothing and need not.
+    /// - Throws: `wrongNode` when it is not the expected one, or its word is false.
+    func node(provenBy preamble: StreamPreamble) throws(TLSError) -> NodeID? {
+        let node = session.flatMap { session in
+            preamble.proof?.node(binding: session.binding, of: session.role.other)
+        }
+        guard node != nil || preamble.proof == nil, expectedNode == nil || expectedNode == node
+        else { throw .wrongNode }
+        return node
+    }
 
     /// Opens what has arrived, and delivers the frames in it.
     func open(_ ciphertext: UnsafeRawBufferPointer, with session: TLSSession) {

@@ -24,6 +24,8 @@ public final class StreamConnection {
     public internal(set) var remoteAddress: NodeAddress?
     /// What the peer said of itself; nil until the stream is ready.
     public private(set) var peerPreamble: StreamPreamble?
+    /// The node that the peer has proven to be; nil until the stream is ready, and without proof.
+    public private(set) var peerNode: NodeID?
     public private(set) var counters = StreamCounters()
 
     /// Called once, when both preambles fit. Frames may be sent before already.
@@ -58,6 +60,10 @@ public final class StreamConnection {
     /// Ciphertext that goes before anything else: of handshakes and alerts.
     var replies: [UInt8] = []
     private let preamble: StreamPreamble
+    /// By what this end proves which node it is.
+    let nodeKey: NodeKey?
+    /// Who must be at the other end.
+    var expectedNode: NodeID?
     let limits: StreamLimits
     private(set) var handle: LoopHandle?
     var watchdog: LoopTimer?
@@ -75,8 +81,12 @@ public final class StreamConnection {
     /// Whether `closeAfterFlush` was called before there was a connection to flush into.
     private(set) var closesWhenConnected = false
 
-    init(preamble: StreamPreamble, session: TLSSession?, limits: StreamLimits) {
+    init(
+        preamble: StreamPreamble, session: TLSSession?, nodeKey: NodeKey? = nil,
+        limits: StreamLimits
+    ) {
         self.session = session
+        self.nodeKey = nodeKey
         precondition(limits.queuedBytesLow <= limits.queuedBytesHigh)
         precondition(limits.queuedBytesHigh <= limits.queuedBytesMax)
         precondition(limits.payloadBytesMax < limits.queuedBytesMax)
@@ -232,6 +242,12 @@ public final class StreamConnection {
             linger(.incompatible(error))
             return
         }
+        do throws(TLSError) {
+            peerNode = try node(provenBy: theirs)
+        } catch {
+            end(.untrusted(error))
+            return
+        }
         peerPreamble = theirs
         state = .ready
         decoder.payloadBytesMax = limits.payloadBytesMax
@@ -278,7 +294,7 @@ public final class StreamConnection {
     /// Sends the preamble, before the frames that wait.
     func introduce() {
         var greeting = OutputQueue()
-        greeting.append(kind: StreamPreamble.frameKind, payload: preamble.bytes)
+        greeting.append(kind: StreamPreamble.frameKind, payload: signed(preamble).bytes)
         swap(&greeting, &output)
         output.append(contentsOf: greeting)
         sealWaiting()

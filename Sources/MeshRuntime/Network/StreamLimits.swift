@@ -6,10 +6,11 @@ public import MeshSecurity
 public enum StreamSecurity: Sendable {
     /// As it is: for sockets that only this machine's users reach.
     case plain
-    /// TLS between those who have an accepted key of the keyring.
-    case sealed(Keyring)
+    /// TLS between those who have an accepted key of the keyring; with a key of its own this end
+    /// proves to be that node.
+    case sealed(Keyring, as: NodeKey? = nil)
     /// The same; who connects proves to have this one of the accepted keys.
-    case offering(KeyID, Keyring)
+    case offering(KeyID, Keyring, as: NodeKey? = nil)
 }
 
 /// The bounds of a stream's memory and patience.

@@ -1,5 +1,7 @@
-// The first frame each way on every stream: that it is meshd, which version of the protocol, and
-// what for. Sans-I/O. Both sides send theirs at once, so that both can name a mismatch.
+// The first frame each way on every stream: that it is meshd, which version of the protocol, what
+// for, and which node. Sans-I/O. Both sides send theirs at once, so that both can name a mismatch.
+
+public import MeshSecurity
 
 /// What a stream is for; both ends must mean the same.
 public struct StreamPurpose: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
@@ -20,6 +22,24 @@ public struct StreamPurpose: RawRepresentable, Hashable, Sendable, CustomStringC
     }
 }
 
+/// What an end can do, a bit each. It may use what both ends name.
+public struct StreamFeatures: OptionSet, Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Bits of things that an end can't do without: who does not know one of them must not talk to
+    /// it. Others may be passed over.
+    public static let needed = StreamFeatures(rawValue: 0xffff_0000)
+    /// Those that this version knows.
+    public static let known: StreamFeatures = []
+
+    /// The numbers of the bits.
+    public var description: String {
+        let bits = (0..<32).filter { rawValue >> UInt32($0) & 1 == 1 }
+        return "feature " + bits.map { "\($0)" }.joined(separator: ", ")
+    }
+}
+
 /// What one end says of itself before anything else.
 public struct StreamPreamble: Hashable, Sendable {
     /// Eight bytes that no other protocol begins with; the line end and the high byte reveal
@@ -27,8 +47,9 @@ public struct StreamPreamble: Hashable, Sendable {
     static let magic: [UInt8] = Array("meshd".utf8) + [0x0d, 0x0a, 0xff]
     /// The kind of the frame that carries it.
     static let frameKind: UInt8 = 0
-    /// The magic, two 16-bit versions and the purpose; more is left for later versions.
-    static let byteCount = 13
+    /// The magic, two 16-bit versions, the purpose and 32 bits of features. Behind them there may
+    /// be a proof, and more in later versions.
+    static let byteCount = 17
     /// The most that is accepted before the other side is known, bytes.
     static let byteCountMax = 256
 
@@ -37,17 +58,24 @@ public struct StreamPreamble: Hashable, Sendable {
     /// Grows with what is added; the smaller of the two is what both know.
     public let minor: UInt16
     public let purpose: StreamPurpose
+    public let features: StreamFeatures
+    /// Which node it is, where nodes speak.
+    public var proof: NodeProof?
 
-    public init(major: UInt16, minor: UInt16, purpose: StreamPurpose) {
+    public init(
+        major: UInt16, minor: UInt16, purpose: StreamPurpose, features: StreamFeatures = []
+    ) {
         self.major = major
         self.minor = minor
         self.purpose = purpose
+        self.features = features
     }
 
     /// Why two ends cannot talk.
     public enum Mismatch: Error, Hashable, Sendable, CustomStringConvertible {
         case version(ours: UInt16, theirs: UInt16)
         case purpose(ours: StreamPurpose, theirs: StreamPurpose)
+        case features(StreamFeatures)
 
         public var description: String {
             switch self {
@@ -56,6 +84,8 @@ public struct StreamPreamble: Hashable, Sendable {
                     + "update the older one"
             case .purpose(let ours, let theirs):
                 "the peer wants a \(theirs) connection, this is for \(ours)"
+            case .features(let features):
+                "the peer needs what this node does not know (\(features)): update this node"
             }
         }
     }
@@ -66,7 +96,7 @@ public struct StreamPreamble: Hashable, Sendable {
             UInt8(truncatingIfNeeded: major), UInt8(truncatingIfNeeded: major >> 8),
             UInt8(truncatingIfNeeded: minor), UInt8(truncatingIfNeeded: minor >> 8),
             purpose.rawValue,
-        ]
+        ] + withUnsafeBytes(of: features.rawValue.littleEndian) { Array($0) } + (proof?.bytes ?? [])
     }
 
     /// Reads a preamble from a stream's first frame.
@@ -80,6 +110,10 @@ public struct StreamPreamble: Hashable, Sendable {
         major = UInt16(payload[8]) | UInt16(payload[9]) << 8
         minor = UInt16(payload[10]) | UInt16(payload[11]) << 8
         purpose = StreamPurpose(rawValue: payload[12])
+        features = StreamFeatures(
+            rawValue: payload[13..<17].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+        // Streams of one machine have none.
+        proof = NodeProof(bytes: Array(payload[17...].prefix(NodeProof.byteCount)))
     }
 
     /// Compares this end's preamble with the other's.
@@ -87,5 +121,7 @@ public struct StreamPreamble: Hashable, Sendable {
     public func match(_ theirs: StreamPreamble) throws(Mismatch) {
         if theirs.major != major { throw .version(ours: major, theirs: theirs.major) }
         if theirs.purpose != purpose { throw .purpose(ours: purpose, theirs: theirs.purpose) }
+        let unknown = theirs.features.intersection(.needed).subtracting(.known)
+        if !unknown.isEmpty { throw .features(unknown) }
     }
 }

@@ -97,7 +97,7 @@ extension NodeRuntime {
         }
         sceneFetches[frame] = SceneFetch(
             job: job, store: store, sources: sources,
-            connect: { [unowned self] in self.connect(to: $0) },
+            connect: { [unowned self] in self.connect(to: $0, of: $1) },
             onFinished: { [weak self] failure in
                 self?.fetched(frame, job, failure: failure)
             })

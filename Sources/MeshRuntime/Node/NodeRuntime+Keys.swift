@@ -125,7 +125,7 @@ extension NodeRuntime {
         let before = keyring
         keyring = next
         seal.keyring = next
-        endpoint.listener.security = .sealed(next)
+        endpoint.listener.security = .sealed(next, as: state.key)
         peerKeys.follow(next)
         if next.current != before.current {
             notice("the mesh has another key now (\(next.current.id)): 'meshd key show' prints it")

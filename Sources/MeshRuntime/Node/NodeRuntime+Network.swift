@@ -52,7 +52,7 @@ extension NodeRuntime {
             guard let self, let stream else { return }
             guard kind == StreamKind.opening,
                 let opening = try? StreamOpening(decoding: payload),
-                !self.isOwn(opening)
+                self.isHonest(opening, of: stream)
             else {
                 self.garbageReceived += 1
                 stream.abort()
@@ -62,11 +62,19 @@ extension NodeRuntime {
         }
     }
 
-    /// Whether a stream claims to come from this node, which never speaks to itself.
-    private func isOwn(_ opening: StreamOpening) -> Bool {
+    /// Whether a stream comes from the node that it names, and not from this one, which never speaks
+    /// to itself.
+    private func isHonest(_ opening: StreamOpening, of stream: StreamConnection) -> Bool {
+        guard let node = stream.peerNode else { return false }
         switch opening {
-        case .control(let sender, _), .contribution(_, _, _, let sender): sender == identity
-        case .sum, .film, .file: false
+        case .control(let sender, _), .contribution(_, _, _, let sender):
+            guard sender != identity else { return false }
+            if sender.node == node { return true }
+            note(
+                .impostor,
+                "refused a connection from node \(node): it says that it is \(sender.node)")
+            return false
+        case .sum, .film, .file: return true
         }
     }
 
@@ -167,7 +175,7 @@ extension NodeRuntime {
 extension NodeRuntime: FrameDriverHost {
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
         guard let address = node.address(of: participant) else { return nil }
-        let stream = connect(to: address)
+        let stream = connect(to: address, of: participant.node)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         switch opening {
         case .contribution(let frame, _, _, _), .sum(let frame, _, _, _), .film(let frame):

@@ -34,7 +34,7 @@ enum Stranger: Hashable {
         case .unknownKey: self = .otherMesh
         case .revokedKey: self = .revokedKey
         case .unsealed: self = .otherVersion
-        case .wrongKey, .forged: self = .impostor
+        case .wrongKey, .wrongNode, .forged: self = .impostor
         case .refusedByPeer: self = .refusesUs
         case .notTLS, .failed: self = .noise
         }
@@ -130,10 +130,12 @@ extension NodeRuntime {
     }
 
     /// Connects to a member.
-    func connect(to address: NodeAddress) -> StreamConnection {
+    /// - Parameter node: who must be there.
+    func connect(to address: NodeAddress, of node: NodeID) -> StreamConnection {
         let key = peerKeys.key(for: address, in: keyring)
         let stream = StreamConnection.connect(
-            to: address, preamble: MeshProtocol.meshPreamble, security: .offering(key, keyring))
+            to: address, preamble: configuration.preamble,
+            security: .offering(key, keyring, as: state.key), expecting: node)
         stream.onEnded = { [weak self] reason in
             switch reason {
             case .untrusted(let error):

@@ -28,6 +28,9 @@ public struct NodeConfiguration: Sendable {
     var deviceFault: (@Sendable (inout FilmTile) -> Void)?
     /// What the node takes of its machine at most.
     public var limits: NodeLimits
+    /// What the node says of itself at the begin of each stream; for tests of meshes of several
+    /// versions.
+    var preamble = MeshProtocol.meshPreamble
 
     public init(
         name: String, listen: NodeAddress, threads: Int, peers: [NodeAddress] = [],
@@ -46,7 +49,7 @@ public struct NodeConfiguration: Sendable {
 /// The protocol's numbers.
 public enum MeshProtocol {
     public static let major: UInt16 = 1
-    public static let minor: UInt16 = 0
+    public static let minor: UInt16 = 1
     public static let defaultPort: UInt16 = 4_874
     /// The program's version.
     public static let programVersion = "0.1.0"
@@ -86,7 +89,7 @@ public final class NodeRuntime {
     var contributions: [FrameID: [ParticipantID: ReportedContribution]] = [:]
     lazy var links = PeerLinks(
         opening: StreamOpening.control(sender: identity, name: configuration.name).encoded(),
-        connect: { [unowned self] in self.connect(to: $0) })
+        connect: { [unowned self] in self.connect(to: $0, of: $1) })
     /// The files of frames in progress stay in the store.
     var holds: [FrameID: FileHold] = [:]
     /// Frames that this node takes no part in, and why.
@@ -137,8 +140,8 @@ public final class NodeRuntime {
         var limits = StreamLimits()
         limits.idleTimeout = .seconds(180)
         endpoint = try MeshEndpoint.bind(
-            configuration.listen, preamble: MeshProtocol.meshPreamble,
-            security: .sealed(keyring), limits: limits)
+            configuration.listen, preamble: configuration.preamble,
+            security: .sealed(keyring, as: state.key), limits: limits)
         // Floods of anything else cost the node nothing.
         endpoint.datagrams.dropForeign(mark: SealedPacket.mark)
         address = LocalAddresses.told(

@@ -14,7 +14,7 @@ final class PeerLinks {
         var lastUse: Instant
     }
     private var links: [ParticipantID: Link] = [:]
-    private let connect: @EventLoop (NodeAddress) -> StreamConnection
+    private let connect: @EventLoop (NodeAddress, NodeID) -> StreamConnection
     let opening: [UInt8]
     /// Called with an address at which nobody listens any more.
     var onRefused: (@EventLoop (NodeAddress) -> Void)?
@@ -25,7 +25,10 @@ final class PeerLinks {
     private static let idleLimit = Duration.seconds(120)
 
     /// - Parameter opening: the first frame of each connection.
-    init(opening: [UInt8], connect: @escaping @EventLoop (NodeAddress) -> StreamConnection) {
+    init(
+        opening: [UInt8],
+        connect: @escaping @EventLoop (NodeAddress, NodeID) -> StreamConnection
+    ) {
         self.opening = opening
         self.connect = connect
     }
@@ -43,7 +46,7 @@ final class PeerLinks {
     }
 
     private func open(to peer: ParticipantID, at address: NodeAddress) -> StreamConnection {
-        let stream = connect(address)
+        let stream = connect(address, peer.node)
         stream.onClose = { [weak self] reason in
             if self?.links[peer]?.stream === stream { self?.links[peer] = nil }
             if case .connectFailed(let error) = reason, error.isConnectionRefused {

@@ -18,7 +18,7 @@ final class SceneFetch {
     private var stream: StreamConnection?
     private var watchdog: LoopTimer?
     private var lastProgress = EventLoop.now
-    private let connect: @EventLoop (NodeAddress) -> StreamConnection
+    private let connect: @EventLoop (NodeAddress, NodeID) -> StreamConnection
     private var onFinished: (@EventLoop (String?) -> Void)?
     private(set) var bytesReceived = 0
     private let stallLimit: Duration
@@ -27,7 +27,7 @@ final class SceneFetch {
     init(
         job: FrameJob, store: FileStore, sources: [PeerReference],
         stallLimit: Duration = StreamBounds.stallLimit,
-        connect: @escaping @EventLoop (NodeAddress) -> StreamConnection,
+        connect: @escaping @EventLoop (NodeAddress, NodeID) -> StreamConnection,
         onFinished: @escaping @EventLoop (String?) -> Void
     ) {
         self.stallLimit = stallLimit
@@ -60,7 +60,7 @@ final class SceneFetch {
     }
 
     private func fetch(_ file: FrameJob.File, _ digest: Digest, from source: PeerReference) {
-        let stream = connect(source.address)
+        let stream = connect(source.address, source.participant.node)
         self.stream = stream
         lastProgress = EventLoop.now
         stream.send(

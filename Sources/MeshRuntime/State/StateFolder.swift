@@ -4,6 +4,7 @@
 import Foundation
 import Glibc
 public import MeshCore
+public import MeshSecurity
 
 /// Why the state folder can't be used.
 public struct StateError: Error, CustomStringConvertible, Sendable {
@@ -13,6 +14,8 @@ public struct StateError: Error, CustomStringConvertible, Sendable {
 /// A node's folder on disk. One process uses it at a time: a lock file sees to it.
 public final class StateFolder: Sendable {
     public let path: String
+    /// By what this node proves who it is.
+    public let key: NodeKey
     /// This node's identity, with this start's number.
     public let identity: ParticipantID
     private let lock: Int32
@@ -38,7 +41,9 @@ public final class StateFolder: Sendable {
                     + "stop it or choose another with --state")
         }
         do throws(StateError) {
-            identity = try Self.countStart(in: path)
+            let boot: UInt64
+            (key, boot) = try Self.countStart(in: path)
+            identity = ParticipantID(node: key.node, boot: boot)
         } catch {
             Glibc.close(lock)
             throw error
@@ -47,22 +52,24 @@ public final class StateFolder: Sendable {
 
     deinit { Glibc.close(lock) }
 
-    /// This start's identity, written before it is used. A node whose count of starts can't be
-    /// read is a new node: under a number used before, others would take it for its past self.
-    private static func countStart(in path: String) throws(StateError) -> ParticipantID {
-        if let node = word(in: path + "/node-id").flatMap({ NodeID($0) }),
+    /// This node's key and this start's number, written before they are used. A node whose count of
+    /// starts can't be read is a new node: under a number used before, others would take it for its
+    /// past self.
+    private static func countStart(
+        in path: String
+    ) throws(StateError) -> (key: NodeKey, boot: UInt64) {
+        if let key = word(in: path + "/node-key").flatMap({ NodeKey(hexadecimal: $0) }),
             let last = word(in: path + "/boot").flatMap({ UInt64($0) }), last < bootMax
         {
             try write("\(last + 1)\n", to: path + "/boot")
-            return ParticipantID(node: node, boot: last + 1)
+            return (key, last + 1)
         }
-        var generator = SystemRandomNumberGenerator()
-        let node = NodeID(generator.next())
+        let key = NodeKey()
         // A node of the old name must not be left with the new count, nor the reverse.
         unlink(path + "/boot")
-        try write("\(node)\n", to: path + "/node-id")
+        try write("\(key.hexadecimal)\n", to: path + "/node-key")
         try write("1\n", to: path + "/boot")
-        return ParticipantID(node: node, boot: 1)
+        return (key, 1)
     }
 
     /// More starts than any node has.

@@ -102,4 +102,22 @@ struct FrameTests {
             try ours.match(StreamPreamble(major: 2, minor: 5, purpose: .control))
         }
     }
+
+    @Test("Features that are offered may be unknown, those that are needed may not")
+    func features() throws {
+        let ours = StreamPreamble(major: 2, minor: 5, purpose: .mesh)
+        func theirs(_ features: UInt32) throws -> StreamPreamble {
+            let preamble = StreamPreamble(
+                major: 2, minor: 6, purpose: .mesh, features: StreamFeatures(rawValue: features))
+            let frame = StreamFrame(kind: 0, payload: preamble.bytes)
+            #expect(try StreamPreamble(frame: frame) == preamble)
+            return preamble
+        }
+        try ours.match(try theirs(0x0000_8001))
+        let needed = StreamFeatures(rawValue: 0x0002_0000)
+        #expect(throws: StreamPreamble.Mismatch.features(needed)) {
+            try ours.match(try theirs(0x0002_8001))
+        }
+        #expect("\(StreamPreamble.Mismatch.features(needed))".contains("feature 17"))
+    }
 }

@@ -296,7 +296,7 @@ struct StreamTests {
         #expect(listener.counters.garbage == inputs.count && handedOver == 0)
 
         // After a proper preamble, an oversize frame and a second preamble end the connection.
-        let greeting = header(13, 0) + preamble.bytes
+        let greeting = header(UInt32(preamble.bytes.count), 0) + preamble.bytes
         for bad in [header(8 << 20 | 1, 4), greeting] {
             var reason: StreamCloseReason?
             listener.onConnection = { $0.onClose = { reason = $0 } }

@@ -136,7 +136,7 @@ struct MeshTests {
         figures.onClose = { _ in isCut = true }
         figures.send(
             kind: StreamKind.opening,
-            payload: StreamOpening.control(sender: Films.participant(5), name: "x").encoded())
+            payload: StreamOpening.control(sender: TestMesh.participant, name: "x").encoded())
         figures.send(kind: StreamKind.contribution, payload: [UInt8]("{\"samples\":1e999}".utf8))
         figures.send(kind: StreamKind.message, payload: [1, 2, 3])
         #expect(await Loop.until { isCut })

@@ -75,7 +75,10 @@ enum Updates {
 /// The mesh that the tests' nodes are in.
 enum TestMesh {
     static let keyring = Keyring(key: MeshKey(), created: "now")
-    static let security = StreamSecurity.sealed(keyring)
+    /// That of a member that tests play.
+    static let key = NodeKey()
+    static let participant = ParticipantID(node: key.node, boot: 1)
+    static let security = StreamSecurity.sealed(keyring, as: key)
 }
 
 /// A node in this process, with a state folder of its own.
@@ -86,7 +89,8 @@ final class TestNode {
 
     init(
         _ name: String, peers: [NodeAddress] = [], keyring: Keyring = TestMesh.keyring,
-        limits: NodeLimits = NodeLimits(), fault: (@Sendable (inout FilmTile) -> Void)? = nil
+        limits: NodeLimits = NodeLimits(), preamble: StreamPreamble = MeshProtocol.meshPreamble,
+        fault: (@Sendable (inout FilmTile) -> Void)? = nil
     ) throws {
         folder = try TemporaryFolder()
         var logger = Logger(label: name)
@@ -95,6 +99,7 @@ final class TestNode {
             name: name, listen: NodeAddress(127, 0, 0, 1, port: 0), threads: 1, peers: peers,
             usesDiscovery: false, niceness: 0, limits: limits)
         configuration.deviceFault = fault
+        configuration.preamble = preamble
         runtime = try NodeRuntime(
             configuration: configuration,
             state: try StateFolder(path: folder.path + "/state"), keyring: keyring, logger: logger)

@@ -42,9 +42,9 @@ struct SceneFetchTests {
             job: job, store: store,
             sources: peers.map { PeerReference(participant: $0.identity, address: $0.address) },
             stallLimit: .milliseconds(300),
-            connect: {
+            connect: { address, _ in
                 StreamConnection.connect(
-                    to: $0, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
+                    to: address, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
             },
             onFinished: { results.append($0) })
         #expect(await Loop.until { !results.isEmpty })

@@ -60,7 +60,7 @@ struct StateFolderTests {
     func damagedName(text: String) throws {
         let folder = try TemporaryFolder()
         _ = try StateFolder(path: folder.path)
-        try folder.write(text, to: "node-id")
+        try folder.write(text, to: "node-key")
         let identity = try StateFolder(path: folder.path).identity
         #expect(identity.boot == 1)
         #expect(try StateFolder(path: folder.path).identity.node == identity.node)
