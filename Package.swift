@@ -39,6 +39,7 @@ let package = Package(
             providers: [.apt(["libavahi-client-dev", "libavahi-core-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CIPSecMB", providers: [.apt(["libipsec-mb-dev"])]),
         .systemLibrary(name: "CEmbree", providers: [.apt(["libembree-dev"])]),
         .systemLibrary(
             name: "COpenEXR", pkgConfig: "OpenEXR", providers: [.apt(["libopenexr-dev"])]),
@@ -61,7 +62,8 @@ let package = Package(
 
         // Who belongs to a mesh: keys, join codes, sealing. Knows nothing of the network.
         .target(
-            name: "MeshSecurity", dependencies: ["COpenSSL", "MeshCore"], swiftSettings: strict),
+            name: "MeshSecurity", dependencies: ["COpenSSL", "CIPSecMB", "MeshCore"],
+            swiftSettings: strict),
 
         // Rendering: knows nothing of the mesh.
         .target(

@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
     make pkg-config libavahi-client-dev libavahi-core-dev libuv1-dev zlib1g-dev libssl-dev
-    libembree-dev libopenexr-dev libspng-dev libturbojpeg0-dev libqrencode-dev
+    libipsec-mb-dev libembree-dev libopenexr-dev libspng-dev libturbojpeg0-dev libqrencode-dev
     avahi-daemon dbus iproute2 nftables python3
 )
 

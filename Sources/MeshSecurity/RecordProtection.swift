@@ -1,6 +1,6 @@
 // The records of an established TLS 1.3 connection (RFC 8446 §5.2), sealed from where the text lies
 // to where it is sent, and opened likewise: OpenSSL's own record layer copies everything twice more
-// (docs/adr/0017-records.md). The handshake is OpenSSL's, and so are key derivation and cipher.
+// (docs/adr/0017-records.md). The handshake and the keys' derivation are OpenSSL's.
 
 import COpenSSL
 
@@ -24,10 +24,15 @@ enum RecordSuite {
         }
     }
 
-    fileprivate var keyBytes: Int { self == .aes128 ? 16 : 32 }
+    fileprivate var keyBytes: Int {
+        self == .aes128 ? AESRecordCipher.keyBytes : ChaChaRecordCipher.keyBytes
+    }
 
-    fileprivate var cipher: OpaquePointer? {
-        self == .aes128 ? EVP_aes_128_gcm() : EVP_chacha20_poly1305()
+    fileprivate func cipher(key: [UInt8], isSealing: Bool) -> any RecordCipher {
+        switch self {
+        case .aes128: AESRecordCipher(key: key, isSealing: isSealing)
+        case .chaCha20: ChaChaRecordCipher(key: key, isSealing: isSealing)
+        }
     }
 }
 
@@ -44,7 +49,7 @@ final class RecordProtection {
     /// Below the 2^24.5 records up to which a key of AES-GCM may be used (RFC 8446 §5.5).
     static let recordsMax: UInt64 = 1 << 24
 
-    private let context: OpaquePointer
+    private let cipher: any RecordCipher
     private let vector: [UInt8]
     private var nonce = [UInt8](repeating: 0, count: 12)
     private(set) var records: UInt64 = 0
@@ -53,14 +58,8 @@ final class RecordProtection {
     init(secret: [UInt8], suite: RecordSuite, isSealing: Bool) {
         let key = Self.expand(secret, label: "key", byteCount: suite.keyBytes)
         vector = Self.expand(secret, label: "iv", byteCount: nonce.count)
-        let direction: Int32 = isSealing ? 1 : 0
-        guard let context = EVP_CIPHER_CTX_new(),
-            EVP_CipherInit_ex(context, suite.cipher, nil, key, nil, direction) == 1
-        else { preconditionFailure("OpenSSL lacks a cipher of TLS 1.3") }
-        self.context = context
+        cipher = suite.cipher(key: key, isSealing: isSealing)
     }
-
-    deinit { EVP_CIPHER_CTX_free(context) }
 
     /// HKDF-Expand-Label without a context (RFC 8446 §7.1).
     private static func expand(_ secret: [UInt8], label: String, byteCount: Int) -> [UInt8] {
@@ -109,20 +108,15 @@ final class RecordProtection {
         nextNonce()
         var at = output + Self.headerBytes
         var type = type
-        var isSealed =
-            EVP_CipherInit_ex(context, nil, nil, nil, nonce, -1) == 1
-            && update(nil, output, Self.headerBytes)
-        for piece in [head, body] where !piece.isEmpty {
-            isSealed = isSealed && update(at, Self.bytes(piece), piece.count)
+        cipher.begin(
+            nonce: nonce, header: UnsafeBufferPointer(start: output, count: Self.headerBytes))
+        for piece in [head, body] {
+            guard let bytes = Self.bytes(piece) else { continue }
+            cipher.update(at, bytes, piece.count)
             at += piece.count
         }
-        isSealed = isSealed && update(at, &type, 1)
-        at += 1
-        var count: Int32 = 0
-        isSealed =
-            isSealed && EVP_CipherFinal_ex(context, at, &count) == 1
-            && meshd_get_tag(context, at, Int32(Self.tagBytes)) == 1
-        precondition(isSealed, "a cipher of TLS 1.3 failed")
+        cipher.update(at, &type, 1)
+        cipher.finish(tag: at + 1)
         return Self.headerBytes + length
     }
 
@@ -153,29 +147,16 @@ final class RecordProtection {
             count <= output.count
         else { throw .forged }
         nextNonce()
-        var written: Int32 = 0
-        let isOpened =
-            EVP_CipherInit_ex(context, nil, nil, nil, nonce, -1) == 1
-            && update(nil, input, Self.headerBytes)
-            && update(text, input + Self.headerBytes, count)
-            && meshd_set_tag(
-                context, input + Self.headerBytes + count, Int32(Self.tagBytes)) == 1
-            && EVP_CipherFinal_ex(context, text + count, &written) == 1
-        guard isOpened else { throw .forged }
+        cipher.begin(
+            nonce: nonce, header: UnsafeBufferPointer(start: input, count: Self.headerBytes))
+        cipher.update(text, input + Self.headerBytes, count)
+        guard cipher.finish(checking: input + Self.headerBytes + count) else { throw .forged }
         // The content's type is the last byte that is not padding.
         var end = count - 1
         while end >= 0, text[end] == 0 { end -= 1 }
         guard end >= 0, end <= Self.contentBytes, let content = RecordContent(rawValue: text[end])
         else { throw .failed("a record of no type") }
         return (content, end)
-    }
-
-    private func update(
-        _ output: UnsafeMutablePointer<UInt8>?, _ input: UnsafePointer<UInt8>?, _ count: Int
-    ) -> Bool {
-        var written: Int32 = 0
-        return EVP_CipherUpdate(context, output, &written, input, Int32(count)) == 1
-            && Int(written) == count
     }
 
     private static func bytes(_ buffer: UnsafeRawBufferPointer) -> UnsafePointer<UInt8>? {
