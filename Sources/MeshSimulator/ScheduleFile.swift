@@ -27,6 +27,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
     public var ledgerOnly: [Int]?
     /// See ``SimulationConfiguration/corrupt``.
     public var corrupt: [Int]?
+    /// See ``SimulationConfiguration/otherClass``.
+    public var otherClass: [Int]?
     public var faults: [Fault]
 
     public init(faults: [Fault]) { self.faults = faults }
@@ -107,6 +109,7 @@ extension ScheduleFile {
         links = run.links
         ledgerOnly = run.ledgerOnly
         corrupt = run.corrupt
+        otherClass = run.otherClass
         joined = run.startsJoined ? true : nil
         network = Network(run.network)
         frames = run.submissions.map { submission in
@@ -165,12 +168,14 @@ extension ScheduleFile {
         run.bandwidth = bandwidth ?? run.bandwidth
         let named =
             (links ?? []).flatMap { [$0.from, $0.to] } + (ledgerOnly ?? []) + (corrupt ?? [])
+            + (otherClass ?? [])
         guard named.allSatisfy({ run.nodes.indices.contains($0) }) else {
-            throw Malformed("'links', 'ledgerOnly' or 'corrupt' name unknown nodes")
+            throw Malformed("'links', 'ledgerOnly', 'corrupt' or 'otherClass' name unknown nodes")
         }
         run.links = links ?? run.links
         run.ledgerOnly = ledgerOnly ?? run.ledgerOnly
         run.corrupt = corrupt ?? run.corrupt
+        run.otherClass = otherClass ?? run.otherClass
     }
 
     /// Seconds to the nanosecond, so that a written time is read as it was.

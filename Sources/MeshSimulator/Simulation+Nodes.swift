@@ -272,9 +272,15 @@ extension Simulation {
     /// What a node says of its result.
     private func digest(of unit: Int, job: Int, at index: Int) -> UnitDigest? {
         guard configuration.submissions[job].job.verifiedShare > 0 else { return nil }
-        let isWrong = configuration.corrupt.contains(index)
         let right = jobs[job].tallies.value(of: IntervalSet(SampleRange(unit, unit + 1)))
-        return UnitDigest(
-            hash: isWrong ? right ^ UInt64(index + 1) : right, sums: .one, arithmeticClass: 1)
+        let isOther = configuration.otherClass.contains(index)
+        var digest = UnitDigest(
+            hash: isOther ? ~right : right, sums: SIMD3(repeating: isOther ? 1.01 : 1),
+            arithmeticClass: isOther ? 2 : 1)
+        if configuration.corrupt.contains(index) {
+            digest.hash ^= UInt64(index + 1)
+            digest.sums *= 2
+        }
+        return digest
     }
 }

@@ -35,6 +35,9 @@ public struct SimulationConfiguration: Sendable {
     /// The nodes whose results are wrong, by index. Their films are right in the simulation, and what
     /// they say of their units is not.
     public var corrupt: [Int] = []
+    /// The nodes of another arithmetic class than the rest, by index: their results differ in their
+    /// bits, and by a hundredth in their sums.
+    public var otherClass: [Int] = []
     /// The bytes of a film stream per pixel of a touched tile: three channels of beauty and two
     /// auxiliary ones as 4-byte numbers, packed to 0.75.
     public var bytesPerPixel = 15.0

@@ -177,12 +177,14 @@ extension SimulationConfiguration {
         if seed % 8 == 6 { verify(seed / 8) }
     }
 
-    /// Some units, or all, are rendered twice and compared; in half of these runs a node is wrong.
+    /// Some units, or all, are rendered twice and compared; in half of these runs a node is wrong,
+    /// in half a third of the nodes is of another arithmetic class.
     private mutating func verify(_ variant: UInt64) {
         for index in submissions.indices {
             submissions[index].job.verifiedShare = [0.05, 0.3, 1][Int(variant % 3)]
         }
         if variant % 2 == 0 { corrupt = [Int(variant / 2 * 7) % nodes.count] }
+        if variant / 2 % 2 == 1 { otherClass = nodes.indices.filter { $0 % 3 == 1 } }
     }
 
     /// Samples per second of each node's devices.
