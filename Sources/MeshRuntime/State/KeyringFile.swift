@@ -1,6 +1,7 @@
 // The file with the keys of the mesh that a machine is in: `mesh-key` in the state folder, for its
 // owner's eyes only.
 
+import CLibuv
 import Foundation
 import Glibc
 public import MeshSecurity
@@ -15,27 +16,51 @@ public enum KeyringFile {
     public static func path(inState state: String) -> String { state + "/mesh-key" }
 
     /// Reads the keyring; nil when the machine is in no mesh.
-    /// - Throws: ``StateError`` when the file can't be read, is damaged or others may read it.
+    /// - Throws: ``StateError`` when the file can't be read, is damaged, or others may read or
+    ///   replace it.
     public static func load(state: String) throws(StateError) -> Keyring? {
         let path = path(inState: state)
-        let file = open(path, O_RDONLY | O_CLOEXEC)
+        // What is no file must not hold us up.
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard file >= 0 else {
             if errno == ENOENT { return nil }
             throw StateError(
                 description: "cannot read '\(path)': \(String(cString: strerror(errno)))")
         }
         let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        guard let rights = attributes?[.posixPermissions] as? Int, rights & 0o077 == 0 else {
-            throw StateError(
-                description: "others may read the mesh's key: chmod 600 '\(path)'; and if they "
-                    + "may have done so, make a new one")
-        }
+        try check(handle, path)
         do {
             let bytes = try handle.read(upToCount: bytesMax) ?? Data()
             return try Keyring(fileText: String(decoding: bytes, as: UTF8.self))
         } catch {
             throw StateError(description: "'\(path)' holds no mesh key: \(error)")
+        }
+    }
+
+    /// Whether what was opened is a key's file that nobody else has a hand in.
+    private static func check(_ handle: FileHandle, _ path: String) throws(StateError) {
+        var status = stat()
+        guard fstat(handle.fileDescriptor, &status) == 0 else {
+            throw StateError(
+                description: "cannot read '\(path)': \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw StateError(description: "'\(path)' holds no mesh key: it is no file")
+        }
+        guard status.st_uid == geteuid() else {
+            throw StateError(
+                description: "'\(path)' belongs to another user (\(status.st_uid)), who may know "
+                    + "or replace the mesh's key: 'meshd join' with a --state of your own")
+        }
+        guard status.st_mode & 0o077 == 0 else {
+            throw StateError(
+                description: "others may read the mesh's key: chmod 600 '\(path)'; and if they "
+                    + "may have done so, make a new one")
+        }
+        guard status.st_size <= bytesMax else {
+            throw StateError(
+                description: "'\(path)' holds no mesh key: it has \(status.st_size) bytes, more "
+                    + "than \(bytesMax)")
         }
     }
 

@@ -42,4 +42,34 @@ struct KeyringFileTests {
         #expect(damaged?.description.contains("5ec2e7") == false)
         #expect(throws: StateError.self) { try KeyringFile.loadOrMake(state: folder.path) }
     }
+    @Test("What is no file, belongs to another user or is too large holds no key, and that is said")
+    func otherFiles() throws {
+        let folder = try TemporaryFolder()
+        let path = KeyringFile.path(inState: folder.path)
+        func reason() -> String? {
+            let error = #expect(throws: StateError.self) {
+                try KeyringFile.load(state: folder.path)
+            }
+            return error?.description
+        }
+        // Nobody writes to it: to open it as a file would wait for ever.
+        #expect(mkfifo(path, 0o600) == 0)
+        #expect(reason()?.contains("it is no file") == true)
+        #expect(unlink(path) == 0 && mkdir(path, 0o700) == 0)
+        #expect(reason()?.contains("it is no file") == true)
+        #expect(rmdir(path) == 0)
+
+        try KeyringFile.save(KeyringFile.newMesh(), state: folder.path)
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let file = try #require(FileHandle(forWritingAtPath: path))
+        try file.truncate(atOffset: UInt64(KeyringFile.bytesMax) + 1)
+        #expect(reason()?.contains("more than \(KeyringFile.bytesMax)") == true)
+        try file.truncate(atOffset: UInt64(text.utf8.count))
+        #expect(try KeyringFile.load(state: folder.path) != nil)
+        // Only root can give a file away.
+        if geteuid() == 0 {
+            #expect(chown(path, 12_345, 12_345) == 0)
+            #expect(reason()?.contains("another user (12345)") == true)
+        }
+    }
 }
