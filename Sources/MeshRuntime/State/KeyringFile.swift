@@ -64,12 +64,35 @@ public enum KeyringFile {
         }
     }
 
+    /// Reads and changes the keyring while no other command does.
+    /// - Throws: ``StateError`` when the folder can't be used, or what `body` throws.
+    public static func exclusively<Result>(
+        state: String, _ body: () throws -> Result
+    ) throws -> Result {
+        try createFolder(state)
+        let path = path(inState: state) + ".lock"
+        let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        defer { if lock >= 0 { Glibc.close(lock) } }
+        var isLocked = false
+        while lock >= 0, !isLocked {
+            isLocked = flock(lock, LOCK_EX) == 0
+            if !isLocked, errno != EINTR { break }
+        }
+        guard isLocked else {
+            throw StateError(
+                description: "cannot lock '\(path)': \(String(cString: strerror(errno)))")
+        }
+        return try body()
+    }
+
+    private static func createFolder(_ state: String) throws(StateError) {
+        guard let reason = Folder.create(state) else { return }
+        throw StateError(description: "cannot create the state folder '\(state)': \(reason)")
+    }
+
     /// Replaces the keyring, whole or not at all.
     public static func save(_ keyring: Keyring, state: String) throws(StateError) {
-        if let reason = Folder.create(state) {
-            throw StateError(
-                description: "cannot create the state folder '\(state)': \(reason)")
-        }
+        try createFolder(state)
         try StateFolder.write(keyring.fileText, to: path(inState: state))
     }
 
@@ -77,7 +100,10 @@ public enum KeyringFile {
     /// - Returns: whether there was one.
     public static func remove(state: String) throws(StateError) -> Bool {
         let path = path(inState: state)
-        if unlink(path) == 0 { return true }
+        if unlink(path) == 0 {
+            try StateFolder.keepNames(ofFolderWith: path)
+            return true
+        }
         if errno == ENOENT { return false }
         throw StateError(
             description: "cannot remove '\(path)': \(String(cString: strerror(errno)))")
@@ -90,12 +116,13 @@ public enum KeyringFile {
     }
 
     /// The keyring, or that of a private mesh made now.
-    public static func loadOrMake(
-        state: String
-    ) throws(StateError) -> (keyring: Keyring, isNew: Bool) {
-        if let keyring = try load(state: state) { return (keyring, false) }
-        let keyring = newMesh()
-        try save(keyring, state: state)
-        return (keyring, true)
+    /// - Throws: ``StateError``.
+    public static func loadOrMake(state: String) throws -> (keyring: Keyring, isNew: Bool) {
+        try exclusively(state: state) {
+            if let keyring = try load(state: state) { return (keyring, false) }
+            let keyring = newMesh()
+            try save(keyring, state: state)
+            return (keyring, true)
+        }
     }
 }

@@ -1,5 +1,6 @@
 // The keyring on disk.
 
+import Dispatch
 import Foundation
 import MeshSecurity
 import ProgramTesting
@@ -71,5 +72,40 @@ struct KeyringFileTests {
             #expect(chown(path, 12_345, 12_345) == 0)
             #expect(reason()?.contains("another user (12345)") == true)
         }
+    }
+
+    @Test("Processes that write at once do not mix what they write, and leave nothing behind")
+    func writingAtOnce() throws {
+        let folder = try TemporaryFolder()
+        let rings = (0..<8).map { _ in KeyringFile.newMesh() }
+        DispatchQueue.concurrentPerform(iterations: 200) { turn in
+            do {
+                try KeyringFile.save(rings[turn % rings.count], state: folder.path)
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+        let kept = try #require(try KeyringFile.load(state: folder.path))
+        #expect(rings.contains(kept))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["mesh-key"])
+    }
+
+    @Test("Of changes at once none is lost")
+    func changesAtOnce() throws {
+        let folder = try TemporaryFolder()
+        try KeyringFile.save(KeyringFile.newMesh(), state: folder.path)
+        let count = Keyring.formerKeysMax
+        DispatchQueue.concurrentPerform(iterations: count) { _ in
+            do {
+                try KeyringFile.exclusively(state: folder.path) {
+                    var ring = try #require(try KeyringFile.load(state: folder.path))
+                    try ring.rotate(to: MeshKey())
+                    try KeyringFile.save(ring, state: folder.path)
+                }
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+        #expect(try KeyringFile.load(state: folder.path)?.former.count == count)
     }
 }
