@@ -146,7 +146,7 @@ extension KeyCommand {
 
         func run() async throws {
             try await stateOptions.change(
-                { try await $0.rotateKey() }, withoutDaemon: { $0.rotate(to: MeshKey()) })
+                { try await $0.rotateKey() }, withoutDaemon: { try $0.rotate(to: MeshKey()) })
             guard let keyring = try stateOptions.keyring() else { throw Outcome.failed.exitCode }
             show(JoinCode(key: keyring.current))
         }

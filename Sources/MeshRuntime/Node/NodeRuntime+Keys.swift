@@ -24,10 +24,10 @@ extension NodeRuntime {
     // MARK: - For this machine's user
 
     /// Gives the mesh another key. Former ones are accepted until they are revoked.
-    /// - Throws: when it can't be kept.
+    /// - Throws: when there can't be one, or it can't be kept.
     func rotateKey() throws -> String {
         var next = keyring
-        next.rotate(to: MeshKey())
+        try next.rotate(to: MeshKey())
         try keep(next)
         return "the mesh has another key, which its nodes learn of each other; the old code lets "
             + "machines in until 'meshd key revoke-old'"

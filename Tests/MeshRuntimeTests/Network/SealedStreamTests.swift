@@ -45,7 +45,7 @@ struct SealedStreamTests {
     @Test("A revoked key is named as such where it comes in")
     func revoked() async throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         rotated.revokeFormer()
         let (client, server) = try await ends(client: .sealed(ring), server: .sealed(rotated))
         #expect(server == .untrusted(.revokedKey(ring.current.id)))
@@ -63,7 +63,7 @@ struct SealedStreamTests {
     @Test("A stream with a former key works both ways, paused and resumed, until it is flushed")
     func formerKey() async throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         let listener = try StreamListener.listen(
             on: loopback, preamble: preamble, security: .sealed(rotated))
         var received = 0

@@ -133,7 +133,7 @@ struct TrustTests {
     }
 
     @Test("A peer is spoken to with the newest key that it has shown to know")
-    func peerKeys() {
+    func peerKeys() throws {
         var keys = PeerKeys()
         var ring = Keyring(key: MeshKey(), created: "now")
         let old = ring.current.id
@@ -141,7 +141,7 @@ struct TrustTests {
         #expect(keys.key(for: peer, in: ring) == old)
         #expect(keys.hasCurrent(peer, in: ring))
         let before = ring.state
-        ring.rotate(to: MeshKey())
+        try ring.rotate(to: MeshKey())
         keys.follow(ring)
         #expect(keys.key(for: peer, in: ring) == old)
         keys.heard(peer, sealedWith: old, before, in: ring)
