@@ -70,11 +70,13 @@ extension NodeRuntime {
 
     // MARK: - From and to other members
 
-    /// A member's packet was opened.
+    /// A member's packet was opened. Somebody else may have sent it again from elsewhere: what it
+    /// says is true of the member at the address that the membership knows, if there is one.
     /// - Parameter state: what it knows of the keys, if it says so.
     func met(
-        _ peer: ParticipantID, at address: NodeAddress, sealedWith key: KeyID, _ state: KeyState?
+        _ peer: ParticipantID, at source: NodeAddress, sealedWith key: KeyID, _ state: KeyState?
     ) {
+        let address = node.address(of: peer) ?? source
         if let state, state != keyring.state {
             var next = keyring
             if next.merge(state) {

@@ -1,6 +1,7 @@
 // Nodes of different meshes, and packets that no member has sent now.
 
 import MeshCore
+import MeshNode
 import MeshSecurity
 import ProgramTesting
 import Testing
@@ -103,6 +104,36 @@ struct TrustTests {
         #expect(lines[0].last?.contains("revoked key") == true, "\(lines[0])")
         #expect(late.aliveCount == 1)
         for node in nodes + [late] { await node.runtime.stop() }
+    }
+
+    @Test("What a packet says of keys is true of the member's address, wherever it came from")
+    func replayed() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        #expect(await Loop.until { one.aliveCount == 2 && two.aliveCount == 2 })
+        let elsewhere = try StreamListener.listen(
+            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
+        let source = try #require(elsewhere.localAddress)
+        var knocks = 0
+        elsewhere.onConnection = { _ in knocks += 1 }
+        elsewhere.onRejected = { _, _ in knocks += 1 }
+        let old = one.runtime.keyring
+        _ = try one.runtime.rotateKey()
+        let ring = one.runtime.keyring
+        one.runtime.met(
+            two.runtime.identity, at: source, sealedWith: old.current.id, old.state)
+        one.runtime.met(
+            two.runtime.identity, at: source, sealedWith: ring.current.id, ring.state)
+        #expect(!one.runtime.peerKeys.hasCurrent(source, in: ring))
+        #expect(one.runtime.peerKeys.hasCurrent(two.runtime.address, in: ring))
+        #expect(await Loop.until { two.runtime.keyring.current == ring.current })
+        #expect(knocks == 0)
+        // Of who is not known yet there is no other address.
+        one.runtime.met(Films.participant(9), at: source, sealedWith: old.current.id, old.state)
+        #expect(await Loop.until { knocks == 1 })
+        elsewhere.close()
+        for node in [one, two] { await node.runtime.stop() }
     }
 
     @Test("Another version of the protocol is named on both sides, once")
