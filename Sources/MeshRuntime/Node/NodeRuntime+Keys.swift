@@ -15,9 +15,6 @@ public struct KeyChangeError: Error, CustomStringConvertible {
 }
 
 extension NodeRuntime {
-    /// How long streams under a revoked key may still say something: both ends learn of the
-    /// revocation, but not at once.
-    private static let revocationGrace = Duration.seconds(10)
     /// The most names in a line.
     private static let namesMax = 5
 
@@ -141,10 +138,30 @@ extension NodeRuntime {
         if next.accepted != before.accepted { restartDiscovery() }
     }
 
+    // MARK: - Streams under revoked keys
+
     /// Whether what comes over a stream may be believed: the key that opened it is accepted, or was
     /// so a moment ago.
     func isTrusted(_ stream: StreamConnection) -> Bool {
         guard let key = stream.key, keyring.key(key) == nil else { return true }
-        return revokedAt.map { EventLoop.now - $0 < Self.revocationGrace } ?? false
+        return revokedAt.map { EventLoop.now - $0 < revocationGrace } ?? false
+    }
+
+    /// Remembers a stream to or from a member as long as it is open.
+    func follow(_ stream: StreamConnection) {
+        let id = ObjectIdentifier(stream)
+        openStreams[id] = stream
+        let listener = stream.onEnded
+        stream.onEnded = { [weak self] reason in
+            listener?(reason)
+            self?.openStreams[id] = nil
+        }
+    }
+
+    /// Closes what is open under keys that were revoked a while ago. To be called now and then.
+    func closeRevokedStreams() {
+        guard let then = revokedAt, EventLoop.now - then >= revocationGrace else { return }
+        revokedAt = nil
+        for stream in openStreams.values where !isTrusted(stream) { stream.abort() }
     }
 }

@@ -148,6 +148,7 @@ extension NodeRuntime {
             default: break
             }
         }
+        follow(stream)
         return stream
     }
 

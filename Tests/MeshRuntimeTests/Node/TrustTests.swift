@@ -136,6 +136,39 @@ struct TrustTests {
         for node in [one, two] { await node.runtime.stop() }
     }
 
+    @Test("All streams under a revoked key are closed after a while, whatever they are for")
+    func revokedStreams() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        one.runtime.revocationGrace = .milliseconds(200)
+        #expect(await Loop.until { one.aliveCount == 2 && two.aliveCount == 2 })
+        let listener = try StreamListener.listen(
+            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
+        let stream = StreamConnection.connect(
+            to: try #require(listener.localAddress), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
+        var end: StreamCloseReason?
+        var peer: StreamConnection?
+        listener.onConnection = { peer = $0 }
+        stream.onClose = { end = $0 }
+        one.runtime.follow(stream)
+        #expect(await Loop.until { peer != nil })
+        _ = try one.runtime.rotateKey()
+        // The keys went over a stream, which both of them know.
+        #expect(
+            await Loop.until { two.runtime.keyring.current == one.runtime.keyring.current })
+        #expect(one.runtime.openStreams.count > 1 && !two.runtime.openStreams.isEmpty)
+        _ = try one.runtime.revokeOldKeys(force: true)
+        await Loop.pause(.milliseconds(20))
+        #expect(end == nil)
+        #expect(await Loop.until { end == .closedHere })
+        #expect(one.runtime.openStreams[ObjectIdentifier(stream)] == nil)
+        #expect(one.runtime.openStreams.values.allSatisfy { one.runtime.isTrusted($0) })
+        listener.close()
+        for node in [one, two] { await node.runtime.stop() }
+    }
+
     @Test("Another version of the protocol is named on both sides, once")
     func versions() async throws {
         let node = try TestNode("one")
