@@ -159,14 +159,31 @@ extension KeyCommand {
                 Every node that is up does so at once. A machine that was off since before the \
                 last rotation must join anew.
                 """)
-        @Flag(help: "Even if nodes that are up may not have the present key yet.")
+        @Flag(
+            help: """
+                Even if nodes that are up may not have the present key yet, or if no daemon runs \
+                here that knows of any.
+                """)
         var force = false
         @OptionGroup var stateOptions: StateOptions
 
         func run() async throws {
             try await stateOptions.change(
                 { try await $0.revokeOldKeys(force: force) },
-                withoutDaemon: { $0.revokeFormer() })
+                withoutDaemon: { try revokeFormer(of: &$0) })
+        }
+
+        private func revokeFormer(of keyring: inout Keyring) throws {
+            guard !keyring.former.isEmpty else {
+                throw failure(.failed, "there is no old key: 'meshd key rotate' first")
+            }
+            guard force else {
+                throw failure(
+                    .failed,
+                    "no daemon runs here, so that nobody knows who has the new key already: "
+                        + "'meshd up', then this again; or --force: who has not must join anew")
+            }
+            keyring.revokeFormer()
         }
     }
 }

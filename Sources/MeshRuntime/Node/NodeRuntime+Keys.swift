@@ -38,7 +38,8 @@ extension NodeRuntime {
             throw KeyChangeError(description: "there is no old key: 'meshd key rotate' first")
         }
         let late = node.members.filter { member in
-            member.status == .alive && member.participant != identity
+            // A suspect is up as far as is known.
+            member.status.isPresent && member.participant != identity
                 && !peerKeys.hasCurrent(member.address, in: keyring)
         }
         if !late.isEmpty, !force {

@@ -169,6 +169,27 @@ struct TrustTests {
         for node in [one, two] { await node.runtime.stop() }
     }
 
+    @Test("Who is suspected may be up, and is asked for before an old key is revoked")
+    func suspects() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        #expect(await Loop.until { one.aliveCount == 2 && two.aliveCount == 2 })
+        let member = two.runtime.identity
+        two.runtime.endpoint.close()
+        #expect(
+            await Loop.until {
+                one.runtime.node.members.contains {
+                    $0.participant == member && $0.status == .suspect
+                }
+            })
+        _ = try one.runtime.rotateKey()
+        let error = #expect(throws: KeyChangeError.self) {
+            try one.runtime.revokeOldKeys(force: false)
+        }
+        #expect(error?.description.contains("two") == true)
+        for node in [two, one] { await node.runtime.stop() }
+    }
+
     @Test("Another version of the protocol is named on both sides, once")
     func versions() async throws {
         let node = try TestNode("one")
