@@ -145,6 +145,8 @@ extension NodeRuntime {
                 self?.note(Stranger(error), "no connection to \(address): \(reason)")
             case .incompatible:
                 self?.note(.otherVersion, "no connection to \(address): \(reason)")
+            case .closedInHandshake:
+                self?.logger.debug("no connection to \(address): \(reason)")
             default: break
             }
         }

@@ -85,4 +85,19 @@ struct SealedStreamTests {
         #expect(received == 50 * 40_000)
         listener.close()
     }
+    @Test("A peer that just closes in the handshake is told from one that closes later")
+    func closedInHandshake() async throws {
+        let listener = try StreamListener.listen(
+            on: loopback, preamble: preamble, security: .sealed(ring))
+        var rejected: StreamCloseReason?
+        listener.onRejected = { rejected = $1 }
+        let raw = try RawSocket(connectedTo: try #require(listener.localAddress))
+        // The begin of a handshake's record.
+        raw.send([22, 3, 1, 2, 0])
+        raw.close()
+        #expect(await Loop.until { rejected != nil })
+        #expect(rejected == .closedInHandshake)
+        #expect(rejected?.description.contains("in the TLS handshake") == true)
+        listener.close()
+    }
 }
