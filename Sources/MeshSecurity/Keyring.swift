@@ -1,6 +1,6 @@
 // The keys of one mesh that a node knows: the one it uses, and those before it that others may
-// still use. The text in which it is kept (a file that only its owner reads) is made here; the
-// file is the caller's.
+// still use. Keyrings that meet become the same, in whatever order they do
+// (docs/adr/0018-rotation.md).
 
 /// A key's place in the succession of a mesh's keys. The later one is greater; of two that were made
 /// at once in different places all nodes take the same for the later.
@@ -54,78 +54,138 @@ public struct Keyring: Hashable, Sendable {
     public static let numberMax: UInt32 = 1 << 30
 
     /// Before all keys: none is revoked.
-    private static let noFloor = KeyGeneration(number: 0, id: KeyID(rawValue: 0))
+    static let noFloor = KeyGeneration(number: 0, id: KeyID(rawValue: 0))
 
-    private struct Entry: Hashable, Sendable {
+    /// A key's place in the succession, whether the key itself is still known or not.
+    struct Place: Hashable, Sendable {
+        let id: KeyID
+        /// At least so many rotations were before it.
         var number: UInt32
-        var key: MeshKey
-        var generation: KeyGeneration { KeyGeneration(number: number, id: key.id) }
+        /// The key that it took the place of, if that is known.
+        var after: KeyID?
+        var generation: KeyGeneration { KeyGeneration(number: number, id: id) }
     }
 
-    /// The accepted keys but the present one, the latest first.
-    private var others: [Entry] = []
-    private var present: Entry
+    /// All keys that are known at least by name, the latest first.
+    private(set) var places: [Place] = []
+    /// The keys that are accepted, the present one first.
+    public private(set) var accepted: [MeshKey]
     /// Keys before this one are revoked.
-    private var floor: KeyGeneration
-    /// Keys that are accepted no more, by name, the newest first: to tell their users so.
+    private(set) var floor: KeyGeneration
+    /// Keys that are accepted no more, by name, the latest first: to tell their users so.
     public private(set) var revoked: [KeyID] = []
     /// When this node came into the mesh, as its user reads it.
     public let created: String
 
     /// - Parameter created: one line.
     public init(key: MeshKey, created: String) {
-        present = Entry(number: 0, key: key)
+        accepted = [key]
         floor = Self.noFloor
         self.created = created.filter { !$0.isNewline }
+        settle([Place(id: key.id, number: 0)], keys: [key], floors: [])
     }
 
     /// What is sealed here is sealed with this key, for those who have it.
-    public var current: MeshKey { present.key }
+    public var current: MeshKey { accepted[0] }
     /// Former keys that are accepted still, the newest first.
-    public var former: [MeshKey] { others.map(\.key) }
-    /// The keys that are accepted, the present one first.
-    public var accepted: [MeshKey] { [current] + former }
+    public var former: [MeshKey] { Array(accepted.dropFirst()) }
     /// What others are told of this keyring.
-    public var state: KeyState { KeyState(newest: present.generation, floor: floor) }
+    public var state: KeyState { KeyState(newest: generation(of: current.id), floor: floor) }
 
     /// The accepted key of a name.
     public func key(_ id: KeyID) -> MeshKey? { accepted.first { $0.id == id } }
 
-    /// Goes over to another key; the present one is accepted until it is revoked.
-    public mutating func rotate(to key: MeshKey) {
-        guard key != current else { return }
-        revoked.removeAll { $0 == key.id }
-        let next = Entry(number: min(present.number, Self.numberMax - 1) + 1, key: key)
-        settle([next, present] + others)
+    private func generation(of id: KeyID) -> KeyGeneration {
+        places.first { $0.id == id }?.generation ?? KeyGeneration(number: 0, id: id)
+    }
+
+    /// Goes over to a new key; the present one is accepted until it is revoked.
+    /// - Throws: ``KeyringError``: the key was used before, or no later one is possible.
+    public mutating func rotate(to key: MeshKey) throws(KeyringError) {
+        guard !places.contains(where: { $0.id == key.id }) else {
+            throw KeyringError(description: "the key was used in this mesh before")
+        }
+        let present = state.newest
+        guard present.number < Self.numberMax else {
+            throw KeyringError(
+                description: "the mesh's key can't be changed any more: its number is "
+                    + "\(Self.numberMax) already; 'meshd init --force' makes a new mesh")
+        }
+        let next = Place(id: key.id, number: present.number + 1, after: present.id)
+        settle([next] + places, keys: [key] + accepted, floors: [floor])
     }
 
     /// Accepts the present key only, from now on.
     public mutating func revokeFormer() {
-        guard !others.isEmpty else { return }
-        floor = present.generation
-        settle([present] + others)
+        guard !former.isEmpty else { return }
+        settle(places, keys: accepted, floors: [state.newest])
     }
 
-    /// Puts entries in order: each key once, the latest first, none before the floor.
-    private mutating func settle(_ entries: [Entry]) {
-        var latest: [MeshKey: UInt32] = [:]
-        for entry in entries { latest[entry.key] = max(entry.number, latest[entry.key] ?? 0) }
-        let all = latest.map { Entry(number: $0.value, key: $0.key) }
-            .sorted { $0.generation > $1.generation }
-        guard let first = all.first else { return }
-        let accepted = all.filter { $0.generation >= floor || $0 == first }
-        let dropped = all.filter { $0.generation < floor && $0 != first }.map(\.key.id)
-        present = first
-        others = Array(accepted.dropFirst().prefix(Self.formerKeysMax))
-        note(revoked: dropped)
+    /// Puts in order what is known and what was told: each key once, the latest first, none that is
+    /// accepted before the floor. The result is the same in whatever order things are told.
+    mutating func settle(_ told: [Place], keys: [MeshKey], floors: [KeyGeneration]) {
+        var known: [KeyID: Place] = [:]
+        for place in told {
+            var merged = known[place.id] ?? place
+            merged.number = max(merged.number, place.number)
+            merged.after = [merged.after, place.after].compactMap(\.self).max()
+            known[place.id] = merged
+        }
+        for floor in floors {
+            guard let number = known[floor.id]?.number else { continue }
+            known[floor.id]?.number = max(number, floor.number)
+        }
+        let all = Self.linked(known).sorted { $0.generation > $1.generation }
+
+        let secrets = Dictionary(keys.map { ($0.id, $0) }, uniquingKeysWith: MeshKey.either)
+        let candidates = all.filter { secrets[$0.id] != nil }
+        guard let latest = candidates.first?.generation else { return }
+        // A floor keeps its key, whatever number that has by now. Of the present key it is never
+        // ahead.
+        let numbers = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0.generation) })
+        floor = min(floors.map { numbers[$0.id] ?? $0 }.max() ?? Self.noFloor, latest)
+        accepted = candidates.filter { $0.generation >= floor }.prefix(1 + Self.formerKeysMax)
+            .compactMap { secrets[$0.id] }
+        let names = Set(accepted.map(\.id))
+        revoked = Array(all.map(\.id).filter { !names.contains($0) }.prefix(Self.revokedMax))
+        let kept = names.union(revoked)
+        places = all.filter { kept.contains($0.id) }
     }
 
-    private mutating func note(revoked ids: [KeyID]) {
-        let accepted = Set(accepted.map(\.id))
-        var seen: Set<KeyID> = []
-        revoked = Array(
-            (ids + revoked).filter { !accepted.contains($0) && seen.insert($0).inserted }
-                .prefix(Self.revokedMax))
+    /// Keys that came one after the other keep their distance: who has joined a mesh and then changes
+    /// its key does not know how many rotations were before, and learns it later. So whatever is told
+    /// of one key's number is told of all that are linked with it.
+    private static func linked(_ known: [KeyID: Place]) -> [Place] {
+        var numbers: [KeyID: UInt32] = [:]
+        let origins = known.mapValues { origin(of: $0, among: known) }
+        for (id, origin) in origins {
+            guard let origin, let told = known[id]?.number, told >= origin.steps else { continue }
+            numbers[origin.key] = max(told - origin.steps, numbers[origin.key] ?? 0)
+        }
+        return known.values.map { place in
+            guard case let origin?? = origins[place.id] else {
+                return Place(id: place.id, number: place.number)
+            }
+            var place = place
+            place.number = min((numbers[origin.key] ?? 0) + origin.steps, numberMax)
+            return place
+        }
+    }
+
+    /// The first key from which rotations have led to a place, and how many; nil for one in a circle,
+    /// which no rotations make.
+    private static func origin(
+        of place: Place, among known: [KeyID: Place]
+    ) -> (key: KeyID, steps: UInt32)? {
+        var (key, steps) = (place.id, UInt32(0))
+        var next = place.after
+        while let before = next {
+            steps += 1
+            guard steps <= known.count else { return nil }
+            key = before
+            next = known[before]?.after
+        }
+        return (key, steps)
     }
 
     // MARK: - What other members know
@@ -135,9 +195,8 @@ public struct Keyring: Hashable, Sendable {
     @discardableResult
     public mutating func merge(_ other: Keyring) -> Bool {
         let before = self
-        floor = max(floor, other.floor)
-        settle([present, other.present] + others + other.others)
-        note(revoked: other.revoked)
+        settle(
+            places + other.places, keys: accepted + other.accepted, floors: [floor, other.floor])
         return self != before
     }
 
@@ -145,111 +204,23 @@ public struct Keyring: Hashable, Sendable {
     /// - Returns: whether anything has changed.
     @discardableResult
     public mutating func merge(_ state: KeyState) -> Bool {
-        let before = self
-        var entries = [present] + others
-        guard let known = entries.firstIndex(where: { $0.key.id == state.newest.id }),
-            state.newest.number <= Self.numberMax, state.floor <= state.newest
+        guard key(state.newest.id) != nil, state.newest.number <= Self.numberMax,
+            state.floor <= state.newest
         else { return false }
-        entries[known].number = max(entries[known].number, state.newest.number)
-        floor = max(floor, state.floor)
-        settle(entries)
+        let before = self
+        let told = Place(id: state.newest.id, number: state.newest.number)
+        settle(places + [told], keys: accepted, floors: [floor, state.floor])
         return self != before
     }
 
     /// Whether a member that says this of itself is to be told of the keys here.
     public func isNews(to state: KeyState) -> Bool {
-        state.newest < present.generation && state.newest.id != current.id
+        state.newest < self.state.newest && state.newest.id != current.id
     }
 
     /// Whether a public mesh tag is of this mesh.
     public func recognises(tag: [UInt8], salt: [UInt8]) -> Bool {
         accepted.contains { $0.tag(salt: salt) == tag }
-    }
-}
-
-/// Why a text is no keyring.
-public struct KeyringError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let description: String
-}
-
-extension Keyring {
-    private static let title = "meshd keyring 1"
-    /// More than any keyring's lines.
-    private static let linesMax = 1_024
-
-    /// The keyring as a file: a title, then lines of a word and a value; behind a key its number.
-    /// It holds the secrets.
-    public var fileText: String {
-        var lines = [
-            Self.title, "created \(created)",
-            "key \(Hexadecimal.text(of: current.bytes)) \(present.number)",
-        ]
-        lines += others.map { "former \(Hexadecimal.text(of: $0.key.bytes)) \($0.number)" }
-        if floor != Self.noFloor { lines.append("floor \(floor.id) \(floor.number)") }
-        lines += revoked.map { "revoked \($0)" }
-        return lines.map { $0 + "\n" }.joined()
-    }
-
-    /// Reads what `fileText` wrote; lines of later versions are passed over.
-    /// - Throws: ``KeyringError`` with the line at fault, which is not shown: it may be a secret.
-    public init(fileText: String) throws(KeyringError) {
-        let lines = fileText.split(separator: "\n", omittingEmptySubsequences: true)
-        guard lines.first.map(String.init) == Self.title, lines.count <= Self.linesMax else {
-            throw KeyringError(description: "it does not begin with '\(Self.title)'")
-        }
-        var entries: [(isPresent: Bool, number: UInt32, key: MeshKey)] = []
-        var created = ""
-        var floor = Self.noFloor
-        var revoked: [KeyID] = []
-        for (number, line) in lines.enumerated().dropFirst() {
-            let words = line.split(separator: " ", maxSplits: 1)
-            let value = words.count == 2 ? words[1] : ""
-            // A line may be of spaces only.
-            switch words.first ?? "" {
-            case "created": created = String(value)
-            case "key", "former":
-                guard let (bytes, count) = Self.numbered(value), let key = MeshKey(bytes: bytes)
-                else { throw Self.malformed(number) }
-                entries.append((words.first == "key", count, key))
-            case "floor":
-                guard let (bytes, count) = Self.numbered(value), let id = KeyID(bytes: bytes)
-                else { throw Self.malformed(number) }
-                floor = KeyGeneration(number: count, id: id)
-            case "revoked":
-                guard let id = Hexadecimal.bytes(of: value).flatMap({ KeyID(bytes: $0) }) else {
-                    throw Self.malformed(number)
-                }
-                revoked.append(id)
-            default: continue
-            }
-        }
-        guard let first = entries.first(where: \.isPresent) else {
-            throw KeyringError(description: "it has no key")
-        }
-        self.init(key: first.key, created: created)
-        let all = entries.map { Entry(number: $0.number, key: $0.key) }
-        // The floor is always a key that was present once, and accepted by who set it.
-        guard all.contains(where: { $0.generation >= floor }),
-            all.allSatisfy({ $0.number <= first.number })
-        else { throw KeyringError(description: "its keys are out of order") }
-        self.floor = floor
-        self.revoked = Array(revoked.prefix(Self.revokedMax))
-        settle(all)
-    }
-
-    /// Bytes in hexadecimal digits, and a number behind a space; without one it is zero.
-    private static func numbered(_ text: Substring) -> ([UInt8], UInt32)? {
-        let words = text.split(separator: " ")
-        guard (1...2).contains(words.count), let bytes = Hexadecimal.bytes(of: words[0]) else {
-            return nil
-        }
-        guard words.count == 2 else { return (bytes, 0) }
-        guard let number = UInt32(words[1]), number <= numberMax else { return nil }
-        return (bytes, number)
-    }
-
-    private static func malformed(_ line: Int) -> KeyringError {
-        KeyringError(description: "line \(line + 1) is malformed")
     }
 }
 

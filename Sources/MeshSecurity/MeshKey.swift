@@ -61,6 +61,11 @@ public struct MeshKey: Hashable, Sendable {
             from: bytes, salt: salt, info: purpose.rawValue, byteCount: byteCount)
     }
 
+    /// Of two keys with one name, which chance does not make, all nodes take the same.
+    static func either(_ one: MeshKey, _ other: MeshKey) -> MeshKey {
+        one.bytes.lexicographicallyPrecedes(other.bytes) ? other : one
+    }
+
     /// A name for the mesh that only members recognise, and that says nothing to others: with
     /// another salt it is another one. Eight bytes.
     /// - Parameter salt: public, of the publisher's choice.

@@ -261,7 +261,6 @@ extension FrameParticipant {
         guard var root, !isQuarantined(participant),
             quarantined.count < configuration.quarantinedMax
         else { return }
-        statistics.quarantines += 1
         quarantined.append(participant)
         root.checks.forget(participant, at: now)
         self.root = root

@@ -26,7 +26,6 @@ public struct FrameStatistics: Hashable, Sendable {
     /// that were chosen and that nobody could check, and participants found wrong.
     public var unitsVerified = 0
     public var unitsUnverified = 0
-    public var quarantines = 0
     public var unitsRendered = 0
     /// Rendered, and then forgotten or dropped because the ledger had them.
     public var unitsDuplicated = 0

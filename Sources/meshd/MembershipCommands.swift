@@ -28,14 +28,17 @@ struct InitCommand: AsyncParsableCommand {
     @OptionGroup var stateOptions: StateOptions
 
     func run() async throws {
-        if !force, try stateOptions.keyring() != nil {
-            throw failure(
-                .failed,
-                "this machine is in a mesh already: 'meshd key show' prints its code, --force "
-                    + "makes another one")
-        }
         let keyring = KeyringFile.newMesh()
-        try await stateOptions.adopt(keyring)
+        try stateOptions.exclusively {
+            if !force, try stateOptions.keyring() != nil {
+                throw failure(
+                    .failed,
+                    "this machine is in a mesh already: 'meshd key show' prints its code, --force "
+                        + "makes another one")
+            }
+            try KeyringFile.save(keyring, state: stateOptions.state)
+        }
+        await stateOptions.tellDaemon()
         show(JoinCode(key: keyring.current))
         Terminal.note("to let others in: 'meshd join' on them, with this code")
     }
@@ -66,25 +69,30 @@ struct JoinCommand: AsyncParsableCommand {
         } catch let error as JoinCodeError {
             throw failure(.badUsage, "\(error)")
         }
-        let present = try stateOptions.keyring()
-        if let present, present.current == key {
-            Terminal.note("this machine is in that mesh already")
-            return
-        }
-        let keyring = KeyringFile.newMesh(key: key)
-        if let present, present.key(key.id) == key {
-            Terminal.note("this machine is in that mesh already; this is a former code of it")
-            return
-        }
-        if let present, present.revoked.contains(key.id) {
-            throw failure(
-                .badUsage,
-                "this code was revoked: 'meshd key show' on another machine of the "
-                    + "mesh prints the new one")
-        }
-        if present != nil { Terminal.note("left the mesh that this machine was in") }
-        try await stateOptions.adopt(keyring)
+        guard try stateOptions.exclusively({ try takeOver(key) }) else { return }
+        await stateOptions.tellDaemon()
         Terminal.note("this machine is in the mesh of key \(key.id)")
+    }
+
+    /// Keeps the key.
+    /// - Returns: false when this machine was in that mesh before.
+    private func takeOver(_ key: MeshKey) throws -> Bool {
+        if let present = try stateOptions.keyring() {
+            if let known = present.key(key.id), known == key {
+                let former = known == present.current ? "" : "; this is a former code of it"
+                Terminal.note("this machine is in that mesh already\(former)")
+                return false
+            }
+            if present.revoked.contains(key.id) {
+                throw failure(
+                    .badUsage,
+                    "this code was revoked: 'meshd key show' on another machine of the "
+                        + "mesh prints the new one")
+            }
+            Terminal.note("left the mesh that this machine was in")
+        }
+        try KeyringFile.save(KeyringFile.newMesh(key: key), state: stateOptions.state)
+        return true
     }
 
     private func readCode() throws -> String {
@@ -138,7 +146,7 @@ extension KeyCommand {
 
         func run() async throws {
             try await stateOptions.change(
-                { try await $0.rotateKey() }, withoutDaemon: { $0.rotate(to: MeshKey()) })
+                { try await $0.rotateKey() }, withoutDaemon: { try $0.rotate(to: MeshKey()) })
             guard let keyring = try stateOptions.keyring() else { throw Outcome.failed.exitCode }
             show(JoinCode(key: keyring.current))
         }
@@ -151,14 +159,31 @@ extension KeyCommand {
                 Every node that is up does so at once. A machine that was off since before the \
                 last rotation must join anew.
                 """)
-        @Flag(help: "Even if nodes that are up may not have the present key yet.")
+        @Flag(
+            help: """
+                Even if nodes that are up may not have the present key yet, or if no daemon runs \
+                here that knows of any.
+                """)
         var force = false
         @OptionGroup var stateOptions: StateOptions
 
         func run() async throws {
             try await stateOptions.change(
                 { try await $0.revokeOldKeys(force: force) },
-                withoutDaemon: { $0.revokeFormer() })
+                withoutDaemon: { try revokeFormer(of: &$0) })
+        }
+
+        private func revokeFormer(of keyring: inout Keyring) throws {
+            guard !keyring.former.isEmpty else {
+                throw failure(.failed, "there is no old key: 'meshd key rotate' first")
+            }
+            guard force else {
+                throw failure(
+                    .failed,
+                    "no daemon runs here, so that nobody knows who has the new key already: "
+                        + "'meshd up', then this again; or --force: who has not must join anew")
+            }
+            keyring.revokeFormer()
         }
     }
 }
@@ -174,11 +199,8 @@ struct LeaveCommand: AsyncParsableCommand {
     @OptionGroup var stateOptions: StateOptions
 
     func run() async throws {
-        let wasMember: Bool
-        do {
-            wasMember = try KeyringFile.remove(state: stateOptions.state)
-        } catch {
-            throw failure(.failed, "\(error)")
+        let wasMember = try stateOptions.exclusively {
+            try KeyringFile.remove(state: stateOptions.state)
         }
         guard wasMember else { throw failure(.noMesh, "this machine is in no mesh") }
         Terminal.note("this machine is in no mesh any more")
@@ -196,41 +218,51 @@ extension StateOptions {
         }
     }
 
-    /// Changes the keys of the mesh that this machine is in, by its daemon if one runs.
-    fileprivate func change(
-        _ byDaemon: (ControlClient) async throws -> String,
-        withoutDaemon: (inout Keyring) -> Void
-    ) async throws {
-        guard var keyring = try keyring() else {
+    /// Does what no other command does to the keys meanwhile.
+    fileprivate func exclusively<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try KeyringFile.exclusively(state: state, body)
+        } catch let error as StateError {
+            throw failure(.failed, "\(error)")
+        } catch let error as KeyringError {
+            throw failure(.failed, "\(error)")
+        }
+    }
+
+    /// The keys of the mesh that this machine must be in.
+    private func presentKeyring() throws -> Keyring {
+        guard let keyring = try keyring() else {
             throw failure(
                 .noMesh,
                 "this machine is in no mesh: 'meshd init' makes one, 'meshd join' lets it "
                     + "into another")
         }
+        return keyring
+    }
+
+    /// Changes the keys of the mesh that this machine is in, by its daemon if one runs.
+    fileprivate func change(
+        _ byDaemon: (ControlClient) async throws -> String,
+        withoutDaemon: (inout Keyring) throws -> Void
+    ) async throws {
+        _ = try presentKeyring()
         do {
             let client = try await ControlClient.connect(state: state)
             Terminal.note(try await byDaemon(client))
             await client.close()
+            return
         } catch ControlError.noDaemon {
-            withoutDaemon(&keyring)
-            do {
-                try KeyringFile.save(keyring, state: state)
-            } catch {
-                throw failure(.failed, "\(error)")
-            }
-            Terminal.note("other machines learn of it when 'meshd up' runs here")
+            // Then nobody else changes them.
         } catch {
             throw failure(.failed, "\(error)")
         }
-    }
-
-    /// Has this machine be in another mesh, and its daemon, if one runs.
-    fileprivate func adopt(_ keyring: Keyring) async throws {
-        do {
+        try exclusively {
+            var keyring = try presentKeyring()
+            try withoutDaemon(&keyring)
             try KeyringFile.save(keyring, state: state)
-        } catch {
-            throw failure(.failed, "\(error)")
         }
+        Terminal.note("other machines learn of it when 'meshd up' runs here")
+        // It may have been started meanwhile.
         await tellDaemon()
     }
 

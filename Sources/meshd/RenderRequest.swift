@@ -186,8 +186,8 @@ struct RenderRequest {
         } catch {
             throw failure(.failed, "\(error)")
         }
-        let keyring = KeyringFile.newMesh()
-        return (keyring, (try? KeyringFile.save(keyring, state: state)) != nil)
+        let made = try? KeyringFile.loadOrMake(state: state)
+        return made.map { ($0.keyring, $0.isNew) } ?? (KeyringFile.newMesh(), false)
     }
 
     /// The state folder, or a temporary one when it can't be used or another process does.

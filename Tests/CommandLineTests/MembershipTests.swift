@@ -149,6 +149,28 @@ struct MembershipTests {
         #expect(first.isRunning && second.isRunning)
     }
 
+    @Test("Without a daemon a key is changed at once, an old one revoked only by force")
+    func rotationAlone() async throws {
+        let place = try Workplace()
+        let code = try await madeMesh(on: "a", in: place)
+        #expect(try await meshd(["join", code], on: "b", in: place).ending == .exit(0))
+        let early = try await meshd(["key", "revoke-old", "--force"], on: "b", in: place)
+        #expect(early.ending == .exit(70) && early.errors.contains("no old key"), "\(early)")
+        let rotated = try await meshd(["key", "rotate"], on: "b", in: place)
+        #expect(rotated.ending == .exit(0) && rotated.output != code + "\n", "\(rotated)")
+        let asked = try await meshd(["key", "revoke-old"], on: "b", in: place)
+        #expect(asked.ending == .exit(70) && asked.errors.contains("--force"), "\(asked)")
+        #expect(asked.errors.contains("no daemon runs here"), "\(asked)")
+        let former = try await meshd(["join", code], on: "b", in: place)
+        #expect(former.ending == .exit(0) && former.errors.contains("former code"), "\(former)")
+        let forced = try await meshd(["key", "revoke-old", "--force"], on: "b", in: place)
+        #expect(forced.ending == .exit(0), "\(forced)")
+        let gone = try await meshd(["join", code], on: "b", in: place)
+        #expect(gone.ending == .exit(64) && gone.errors.contains("revoked"), "\(gone)")
+        #expect(
+            try await meshd(["key", "show"], on: "b", in: place).output == rotated.output)
+    }
+
     @Test("A rotation reaches all daemons, they render on, and who was off must join anew")
     func rotation() async throws {
         let place = try Workplace()

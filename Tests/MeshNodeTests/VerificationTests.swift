@@ -8,7 +8,9 @@ import Testing
 @testable import WorkStealing
 
 @Suite struct VerificationTests {
-    func run(share: Double, corrupt: [Int], nodes: Int = 5) -> SimulationReport {
+    func run(
+        share: Double, corrupt: [Int], otherClass: [Int] = [], nodes: Int = 5
+    ) -> SimulationReport {
         var scenario = SimulationScenario()
         scenario.nodes = nodes
         scenario.frame = JobDescription(
@@ -16,6 +18,7 @@ import Testing
         scenario.originator = 0
         var configuration = scenario.configuration(seed: 3)
         configuration.corrupt = corrupt
+        configuration.otherClass = otherClass
         var simulation = Simulation(configuration)
         return simulation.run()
     }
@@ -36,6 +39,15 @@ import Testing
             let report = run(share: 1, corrupt: [corrupt])
             #expect(report.violations.isEmpty && report.isCompleted)
             #expect(report.quarantined == [corrupt])
+        }
+    }
+
+    @Test("Nodes of two arithmetic classes agree, and a wrong one of either is kept out")
+    func classes() {
+        for corrupt in [[], [1], [2]] {
+            let report = run(share: 1, corrupt: corrupt, otherClass: [1, 4])
+            #expect(report.violations.isEmpty && report.isCompleted)
+            #expect(report.quarantined == corrupt)
         }
     }
 }

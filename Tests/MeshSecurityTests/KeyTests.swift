@@ -61,10 +61,10 @@ struct MeshKeyTests {
 @Suite("Keyrings")
 struct KeyringTests {
     @Test("A former key is accepted until it is revoked, and then known as revoked")
-    func rotation() {
+    func rotation() throws {
         let (first, second) = (MeshKey(), MeshKey())
         var ring = Keyring(key: first, created: "then")
-        ring.rotate(to: second)
+        try ring.rotate(to: second)
         #expect(ring.accepted == [second, first])
         #expect(ring.key(first.id) == first)
         ring.revokeFormer()
@@ -72,37 +72,50 @@ struct KeyringTests {
         #expect(ring.revoked == [first.id])
     }
 
-    @Test("Going back to a former key takes it from the former ones")
-    func back() {
+    @Test("A key is used once: there is no way back to one that was present before")
+    func back() throws {
         let (first, second) = (MeshKey(), MeshKey())
         var ring = Keyring(key: first, created: "then")
-        ring.rotate(to: second)
-        ring.rotate(to: first)
-        #expect(ring.accepted == [first, second])
-        ring.rotate(to: first)
-        #expect(ring.accepted == [first, second])
+        try ring.rotate(to: second)
+        for key in [first, second] {
+            #expect(throws: KeyringError.self) { try ring.rotate(to: key) }
+        }
+        ring.revokeFormer()
+        #expect(throws: KeyringError.self) { try ring.rotate(to: first) }
+        #expect(ring.accepted == [second] && ring.revoked == [first.id])
+    }
+
+    @Test("A key of the last number is not followed by another, and that is said")
+    func lastNumber() throws {
+        var ring = Keyring(key: MeshKey(), created: "then")
+        let last = KeyGeneration(number: Keyring.numberMax, id: ring.current.id)
+        ring.merge(KeyState(newest: last, floor: ring.state.floor))
+        let before = ring
+        let error = #expect(throws: KeyringError.self) { try ring.rotate(to: MeshKey()) }
+        #expect(error?.description.contains("can't be changed any more") == true)
+        #expect(ring == before)
     }
 
     @Test("Former and revoked keys are bounded")
-    func bounds() {
+    func bounds() throws {
         var ring = Keyring(key: MeshKey(), created: "then")
-        for _ in 0..<100 { ring.rotate(to: MeshKey()) }
+        for _ in 0..<100 { try ring.rotate(to: MeshKey()) }
         #expect(ring.former.count == Keyring.formerKeysMax)
         for _ in 0..<100 {
-            ring.rotate(to: MeshKey())
+            try ring.rotate(to: MeshKey())
             ring.revokeFormer()
         }
         #expect(ring.revoked.count == Keyring.revokedMax)
     }
 
     @Test("Members that tell each other agree, whoever speaks first, and of two new keys on one")
-    func agreement() {
+    func agreement() throws {
         let first = MeshKey()
         var (alice, bob) = (
             Keyring(key: first, created: "then"), Keyring(key: first, created: "later")
         )
-        alice.rotate(to: MeshKey())
-        bob.rotate(to: MeshKey())
+        try alice.rotate(to: MeshKey())
+        try bob.rotate(to: MeshKey())
         var (one, two) = (alice, bob)
         one.merge(bob)
         two.merge(alice)
@@ -114,7 +127,7 @@ struct KeyringTests {
 
         // A further rotation wins, whatever the names.
         var third = one
-        third.rotate(to: MeshKey())
+        try third.rotate(to: MeshKey())
         one.merge(third)
         #expect(one.current == third.current)
         #expect(third.isNews(to: two.state) && !two.isNews(to: third.state))
@@ -127,7 +140,7 @@ struct KeyringTests {
         var (alice, bob) = (
             Keyring(key: first, created: "then"), Keyring(key: first, created: "then")
         )
-        alice.rotate(to: MeshKey())
+        try alice.rotate(to: MeshKey())
         let early = alice.state
         let learned = bob.merge(early)
         #expect(!learned && bob.current == first)
@@ -150,9 +163,9 @@ struct KeyringTests {
     @Test("A keyring's file gives the same keyring")
     func file() throws {
         var ring = Keyring(key: MeshKey(), created: "2026-11-21T23:52:00Z on a machine\n")
-        ring.rotate(to: MeshKey())
+        try ring.rotate(to: MeshKey())
         ring.revokeFormer()
-        ring.rotate(to: MeshKey())
+        try ring.rotate(to: MeshKey())
         #expect(try Keyring(fileText: ring.fileText) == ring)
         #expect(try Keyring(fileText: ring.fileText + "later what\n") == ring)
     }
@@ -169,10 +182,10 @@ struct KeyringTests {
     }
 
     @Test("Each accepted key's tag is recognised, no other")
-    func tags() {
+    func tags() throws {
         let (first, second) = (MeshKey(), MeshKey())
         var ring = Keyring(key: first, created: "then")
-        ring.rotate(to: second)
+        try ring.rotate(to: second)
         let salt: [UInt8] = [1, 2, 3, 4]
         #expect(ring.recognises(tag: first.tag(salt: salt), salt: salt))
         #expect(ring.recognises(tag: second.tag(salt: salt), salt: salt))

@@ -44,7 +44,7 @@ struct PacketSealTests {
         #expect(try told(32) == [KeyState](repeating: ring.state, count: 32))
         #expect(try told(80) == [KeyState](repeating: ring.state, count: 10))
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         bob.keyring = rotated
         alice.keyring = rotated
         #expect(try told(200) == [KeyState](repeating: rotated.state, count: 200))
@@ -133,7 +133,7 @@ struct PacketSealTests {
     }
 
     @Test("Another mesh, an old key, another version and garbage are told apart")
-    func failures() {
+    func failures() throws {
         let stranger = PacketSeal(keyring: Keyring(key: MeshKey(), created: "now"))
         let bob = PacketSeal(keyring: ring)
         let id = stranger.keyring.current.id
@@ -141,7 +141,7 @@ struct PacketSealTests {
 
         let late = PacketSeal(keyring: ring)
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         bob.keyring = rotated
         #expect(throws: Never.self) { try bob.open(late.seal(message)) }
         rotated.revokeFormer()
@@ -162,7 +162,7 @@ struct PacketSealTests {
     @Test("During a rotation each is sealed for with a key that it has, and hears of the other")
     func overlap() throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         let (alice, bob) = (PacketSeal(keyring: rotated), PacketSeal(keyring: ring))
         let old = ring.current.id
         #expect(

@@ -111,9 +111,9 @@ struct TLSSessionTests {
     }
 
     @Test("A server whose keyring has the client's key as a former one takes it")
-    func formerKey() {
+    func formerKey() throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         let pair = Pair(ring, rotated)
         pair.settle()
         #expect(pair.client.isEstablished && pair.server.isEstablished)
@@ -129,9 +129,9 @@ struct TLSSessionTests {
     }
 
     @Test("A revoked key is named as such")
-    func revokedKey() {
+    func revokedKey() throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         rotated.revokeFormer()
         let pair = Pair(ring, rotated)
         pair.settle()

@@ -200,7 +200,8 @@ public final class StreamConnection {
 
     fileprivate func received(_ count: Int, _ bytes: UnsafeRawPointer?) {
         if count == UV_EOF.rawValue {
-            if case .lingering(let reason, _) = state { end(reason) } else { end(.closedByPeer) }
+            let cause = isShakingHands ? StreamCloseReason.closedInHandshake : .closedByPeer
+            if case .lingering(let reason, _) = state { end(reason) } else { end(cause) }
         } else if count < 0 {
             let error = NetworkError(code: Int32(clamping: count), operation: "receive")
             if case .lingering(let reason, _) = state { end(reason) } else { end(.failed(error)) }

@@ -53,6 +53,8 @@ public enum StreamCloseReason: Error, Hashable, Sendable, CustomStringConvertibl
     case closedHere
     /// The peer closed it.
     case closedByPeer
+    /// The peer closed it before both ends had proven themselves, and did not say why.
+    case closedInHandshake
     /// It never came about.
     case connectFailed(NetworkError)
     /// The network or the peer's machine broke it.
@@ -73,6 +75,9 @@ public enum StreamCloseReason: Error, Hashable, Sendable, CustomStringConvertibl
         switch self {
         case .closedHere: "closed here"
         case .closedByPeer: "closed by the peer"
+        case .closedInHandshake:
+            "the peer closed it in the TLS handshake without a word: it is no meshd, or it has too "
+                + "many connections"
         case .connectFailed(let error), .failed(let error): "\(error)"
         case .connectTimedOut: "no answer to the connection attempt"
         case .preambleTimedOut: "the peer did not introduce itself"

@@ -15,19 +15,16 @@ public struct KeyChangeError: Error, CustomStringConvertible {
 }
 
 extension NodeRuntime {
-    /// How long streams under a revoked key may still say something: both ends learn of the
-    /// revocation, but not at once.
-    private static let revocationGrace = Duration.seconds(10)
     /// The most names in a line.
     private static let namesMax = 5
 
     // MARK: - For this machine's user
 
     /// Gives the mesh another key. Former ones are accepted until they are revoked.
-    /// - Throws: when it can't be kept.
+    /// - Throws: when there can't be one, or it can't be kept.
     func rotateKey() throws -> String {
         var next = keyring
-        next.rotate(to: MeshKey())
+        try next.rotate(to: MeshKey())
         try keep(next)
         return "the mesh has another key, which its nodes learn of each other; the old code lets "
             + "machines in until 'meshd key revoke-old'"
@@ -41,7 +38,8 @@ extension NodeRuntime {
             throw KeyChangeError(description: "there is no old key: 'meshd key rotate' first")
         }
         let late = node.members.filter { member in
-            member.status == .alive && member.participant != identity
+            // A suspect is up as far as is known.
+            member.status.isPresent && member.participant != identity
                 && !peerKeys.hasCurrent(member.address, in: keyring)
         }
         if !late.isEmpty, !force {
@@ -70,11 +68,13 @@ extension NodeRuntime {
 
     // MARK: - From and to other members
 
-    /// A member's packet was opened.
+    /// A member's packet was opened. Somebody else may have sent it again from elsewhere: what it
+    /// says is true of the member at the address that the membership knows, if there is one.
     /// - Parameter state: what it knows of the keys, if it says so.
     func met(
-        _ peer: ParticipantID, at address: NodeAddress, sealedWith key: KeyID, _ state: KeyState?
+        _ peer: ParticipantID, at source: NodeAddress, sealedWith key: KeyID, _ state: KeyState?
     ) {
+        let address = node.address(of: peer) ?? source
         if let state, state != keyring.state {
             var next = keyring
             if next.merge(state) {
@@ -139,10 +139,30 @@ extension NodeRuntime {
         if next.accepted != before.accepted { restartDiscovery() }
     }
 
+    // MARK: - Streams under revoked keys
+
     /// Whether what comes over a stream may be believed: the key that opened it is accepted, or was
     /// so a moment ago.
     func isTrusted(_ stream: StreamConnection) -> Bool {
         guard let key = stream.key, keyring.key(key) == nil else { return true }
-        return revokedAt.map { EventLoop.now - $0 < Self.revocationGrace } ?? false
+        return revokedAt.map { EventLoop.now - $0 < revocationGrace } ?? false
+    }
+
+    /// Remembers a stream to or from a member as long as it is open.
+    func follow(_ stream: StreamConnection) {
+        let id = ObjectIdentifier(stream)
+        openStreams[id] = stream
+        let listener = stream.onEnded
+        stream.onEnded = { [weak self] reason in
+            listener?(reason)
+            self?.openStreams[id] = nil
+        }
+    }
+
+    /// Closes what is open under keys that were revoked a while ago. To be called now and then.
+    func closeRevokedStreams() {
+        guard let then = revokedAt, EventLoop.now - then >= revocationGrace else { return }
+        revokedAt = nil
+        for stream in openStreams.values where !isTrusted(stream) { stream.abort() }
     }
 }

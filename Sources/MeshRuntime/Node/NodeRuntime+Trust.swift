@@ -147,9 +147,12 @@ extension NodeRuntime {
                 self?.note(Stranger(error), "no connection to \(address): \(reason)")
             case .incompatible:
                 self?.note(.otherVersion, "no connection to \(address): \(reason)")
+            case .closedInHandshake:
+                self?.logger.debug("no connection to \(address): \(reason)")
             default: break
             }
         }
+        follow(stream)
         return stream
     }
 

@@ -75,8 +75,13 @@ public final class NodeRuntime {
     var keyring: Keyring
     let seal: PacketSeal
     var peerKeys = PeerKeys()
-    /// When keys were last revoked, to this node's knowledge.
+    /// When keys were last revoked, to this node's knowledge; nil once their streams are closed.
     var revokedAt: Instant?
+    /// How long streams under a revoked key may go on: both ends learn of the revocation, but not at
+    /// once.
+    var revocationGrace = Duration.seconds(10)
+    /// The streams to and from members; the loop keeps them alive as well.
+    var openStreams: [ObjectIdentifier: StreamConnection] = [:]
     var strangers = StrangerLog()
     var flood = FloodWatch()
     var discovery: MeshDiscovery?
@@ -166,7 +171,10 @@ public final class NodeRuntime {
         endpoint.datagrams.onDatagram = { [weak self] bytes, source in
             self?.received(datagram: bytes, from: source)
         }
-        endpoint.listener.onConnection = { [weak self] stream in self?.accept(stream) }
+        endpoint.listener.onConnection = { [weak self] stream in
+            self?.follow(stream)
+            self?.accept(stream)
+        }
         endpoint.listener.onRejected = { [weak self] source, reason in
             self?.rejected(source, reason)
         }
@@ -260,6 +268,7 @@ public final class NodeRuntime {
     private func housekeep() {
         watchStrangers()
         peerKeys.refill()
+        closeRevokedStreams()
         housekeeping?.start(after: .milliseconds(500))
         links.tidy()
         reportContributions()

@@ -106,10 +106,12 @@ public final class StateFolder: Sendable {
         try? Self.write(text, to: path + "/peers")
     }
 
-    /// Replaces a file whole, and has it on the disk before this returns.
+    /// Replaces a file whole, and has it on the disk before this returns. Several processes may do so
+    /// at once: the last one counts.
     static func write(_ text: String, to path: String) throws(StateError) {
-        let temporary = path + ".new"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        // A file of nobody else's, for its owner only.
+        let temporary = "\(path).\(UUID().uuidString)"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure(path) }
         let bytes = Array(text.utf8)
         let isWritten = Glibc.write(file, bytes, bytes.count) == bytes.count && fsync(file) == 0
@@ -120,7 +122,24 @@ public final class StateFolder: Sendable {
             errno = cause
             throw failure(path)
         }
-        guard rename(temporary, path) == 0 else { throw failure(path) }
+        guard rename(temporary, path) == 0 else {
+            let cause = errno
+            unlink(temporary)
+            errno = cause
+            throw failure(path)
+        }
+        try keepNames(ofFolderWith: path)
+    }
+
+    /// Has the names in a file's folder on the disk: without that the file may be its former self
+    /// after a power cut.
+    static func keepNames(ofFolderWith path: String) throws(StateError) {
+        let name = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        let folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw failure(path) }
+        defer { Glibc.close(folder) }
+        // Some file systems have no such thing for folders.
+        guard fsync(folder) == 0 || errno == EINVAL else { throw failure(path) }
     }
 
     private static func failure(_ path: String) -> StateError {

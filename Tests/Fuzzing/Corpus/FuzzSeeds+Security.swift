@@ -28,14 +28,16 @@ extension FuzzSeeds {
             strangers.write(UInt16(packet.count))
             strangers.write(contentsOf: packet)
         }
-        // Who has heard of a rotation, and who says that all former keys are revoked.
-        var rotated = ring
-        rotated.rotate(to: FuzzedMesh.keys[1])
+        // Who knows a former key by a greater number, and who says that all former keys are revoked.
+        let rotated = KeyState(
+            newest: KeyGeneration(
+                number: ring.state.newest.number + 1, id: FuzzedMesh.keys[1].id),
+            floor: ring.state.floor)
         var revoked = ring
         revoked.revokeFormer()
         var states = ByteWriter()
-        for (index, ring) in [rotated, revoked].enumerated() {
-            FuzzTarget.Sealing(key: 2, counter: UInt16(index)).write(ring.state.bytes, to: &states)
+        for (index, state) in [rotated, revoked.state].enumerated() {
+            FuzzTarget.Sealing(key: 2, counter: UInt16(index)).write(state.bytes, to: &states)
         }
         return [
             (.packet, "members", plain.bytes), (.packet, "strangers", strangers.bytes),
@@ -46,7 +48,7 @@ extension FuzzSeeds {
     private static func keyrings() -> [Seed] {
         let alone = Keyring(key: FuzzedMesh.keys[3], created: "")
         var other = FuzzedMesh.keyring
-        other.rotate(to: FuzzedMesh.keys[3])
+        try? other.rotate(to: FuzzedMesh.keys[3])
         other.revokeFormer()
         let both = [FuzzedMesh.keyring, other].map(\.fileText).joined(separator: "--\n")
         return [("alone", alone.fileText), ("two", both)].map { (.keyring, $0.0, Array($0.1.utf8)) }

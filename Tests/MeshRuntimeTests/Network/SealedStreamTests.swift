@@ -45,7 +45,7 @@ struct SealedStreamTests {
     @Test("A revoked key is named as such where it comes in")
     func revoked() async throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         rotated.revokeFormer()
         let (client, server) = try await ends(client: .sealed(ring), server: .sealed(rotated))
         #expect(server == .untrusted(.revokedKey(ring.current.id)))
@@ -63,7 +63,7 @@ struct SealedStreamTests {
     @Test("A stream with a former key works both ways, paused and resumed, until it is flushed")
     func formerKey() async throws {
         var rotated = ring
-        rotated.rotate(to: MeshKey())
+        try rotated.rotate(to: MeshKey())
         let listener = try StreamListener.listen(
             on: loopback, preamble: preamble, security: .sealed(rotated))
         var received = 0
@@ -83,6 +83,21 @@ struct SealedStreamTests {
         connection.closeAfterFlush()
         #expect(await Loop.until { isEnded })
         #expect(received == 50 * 40_000)
+        listener.close()
+    }
+    @Test("A peer that just closes in the handshake is told from one that closes later")
+    func closedInHandshake() async throws {
+        let listener = try StreamListener.listen(
+            on: loopback, preamble: preamble, security: .sealed(ring))
+        var rejected: StreamCloseReason?
+        listener.onRejected = { rejected = $1 }
+        let raw = try RawSocket(connectedTo: try #require(listener.localAddress))
+        // The begin of a handshake's record.
+        raw.send([22, 3, 1, 2, 0])
+        raw.close()
+        #expect(await Loop.until { rejected != nil })
+        #expect(rejected == .closedInHandshake)
+        #expect(rejected?.description.contains("in the TLS handshake") == true)
         listener.close()
     }
 }

@@ -1,6 +1,7 @@
 // Nodes of different meshes, and packets that no member has sent now.
 
 import MeshCore
+import MeshNode
 import MeshSecurity
 import ProgramTesting
 import Testing
@@ -105,6 +106,90 @@ struct TrustTests {
         for node in nodes + [late] { await node.runtime.stop() }
     }
 
+    @Test("What a packet says of keys is true of the member's address, wherever it came from")
+    func replayed() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        #expect(await Loop.until { one.aliveCount == 2 && two.aliveCount == 2 })
+        let elsewhere = try StreamListener.listen(
+            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
+        let source = try #require(elsewhere.localAddress)
+        var knocks = 0
+        elsewhere.onConnection = { _ in knocks += 1 }
+        elsewhere.onRejected = { _, _ in knocks += 1 }
+        let old = one.runtime.keyring
+        _ = try one.runtime.rotateKey()
+        let ring = one.runtime.keyring
+        one.runtime.met(
+            two.runtime.identity, at: source, sealedWith: old.current.id, old.state)
+        one.runtime.met(
+            two.runtime.identity, at: source, sealedWith: ring.current.id, ring.state)
+        #expect(!one.runtime.peerKeys.hasCurrent(source, in: ring))
+        #expect(one.runtime.peerKeys.hasCurrent(two.runtime.address, in: ring))
+        #expect(await Loop.until { two.runtime.keyring.current == ring.current })
+        #expect(knocks == 0)
+        // Of who is not known yet there is no other address.
+        one.runtime.met(Films.participant(9), at: source, sealedWith: old.current.id, old.state)
+        #expect(await Loop.until { knocks == 1 })
+        elsewhere.close()
+        for node in [one, two] { await node.runtime.stop() }
+    }
+
+    @Test("All streams under a revoked key are closed after a while, whatever they are for")
+    func revokedStreams() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        one.runtime.revocationGrace = .milliseconds(200)
+        #expect(await Loop.until { one.aliveCount == 2 && two.aliveCount == 2 })
+        let listener = try StreamListener.listen(
+            on: NodeAddress(127, 0, 0, 1, port: 0), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
+        let stream = StreamConnection.connect(
+            to: try #require(listener.localAddress), preamble: MeshProtocol.meshPreamble,
+            security: TestMesh.security)
+        var end: StreamCloseReason?
+        var peer: StreamConnection?
+        listener.onConnection = { peer = $0 }
+        stream.onClose = { end = $0 }
+        one.runtime.follow(stream)
+        #expect(await Loop.until { peer != nil })
+        _ = try one.runtime.rotateKey()
+        // The keys went over a stream, which both of them know.
+        #expect(
+            await Loop.until { two.runtime.keyring.current == one.runtime.keyring.current })
+        #expect(one.runtime.openStreams.count > 1 && !two.runtime.openStreams.isEmpty)
+        _ = try one.runtime.revokeOldKeys(force: true)
+        await Loop.pause(.milliseconds(20))
+        #expect(end == nil)
+        #expect(await Loop.until { end == .closedHere })
+        #expect(one.runtime.openStreams[ObjectIdentifier(stream)] == nil)
+        #expect(one.runtime.openStreams.values.allSatisfy { one.runtime.isTrusted($0) })
+        listener.close()
+        for node in [one, two] { await node.runtime.stop() }
+    }
+
+    @Test("Who is suspected may be up, and is asked for before an old key is revoked")
+    func suspects() async throws {
+        let one = try TestNode("one")
+        let two = try TestNode("two", peers: [one.runtime.address])
+        #expect(await Loop.until { one.aliveCount == 2 && two.aliveCount == 2 })
+        let member = two.runtime.identity
+        two.runtime.endpoint.close()
+        #expect(
+            await Loop.until {
+                one.runtime.node.members.contains {
+                    $0.participant == member && $0.status == .suspect
+                }
+            })
+        _ = try one.runtime.rotateKey()
+        let error = #expect(throws: KeyChangeError.self) {
+            try one.runtime.revokeOldKeys(force: false)
+        }
+        #expect(error?.description.contains("two") == true)
+        for node in [two, one] { await node.runtime.stop() }
+    }
+
     @Test("Another version of the protocol is named on both sides, once")
     func versions() async throws {
         let node = try TestNode("one")
@@ -133,7 +218,7 @@ struct TrustTests {
     }
 
     @Test("A peer is spoken to with the newest key that it has shown to know")
-    func peerKeys() {
+    func peerKeys() throws {
         var keys = PeerKeys()
         var ring = Keyring(key: MeshKey(), created: "now")
         let old = ring.current.id
@@ -141,7 +226,7 @@ struct TrustTests {
         #expect(keys.key(for: peer, in: ring) == old)
         #expect(keys.hasCurrent(peer, in: ring))
         let before = ring.state
-        ring.rotate(to: MeshKey())
+        try ring.rotate(to: MeshKey())
         keys.follow(ring)
         #expect(keys.key(for: peer, in: ring) == old)
         keys.heard(peer, sealedWith: old, before, in: ring)
