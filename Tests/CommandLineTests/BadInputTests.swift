@@ -213,7 +213,7 @@ struct BadOutput: Sendable, CustomTestStringConvertible {
 
 @Suite(
     "Bad input", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(2 * Meshd.patience)))
 struct BadInputTests {
     @Test("A scene that cannot be read ends in one line and exit code 65", arguments: BadScene.all)
     func scene(_ bad: BadScene) async throws {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
     "Commands", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(2 * Meshd.patience)))
 struct CommandTests {
     private static let small = ["render", "room.glb", "--size", "64x48", "--spp", "4", "--local"]
 

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
     "Frames of others", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(4)))
+    .timeLimit(.minutes(4 * Meshd.patience)))
 struct FetchTests {
     /// One entry of `meshd frames --json`.
     private struct ListedFrame: Decodable {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(
     "Guests", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(4)))
+    .timeLimit(.minutes(4 * Meshd.patience)))
 struct GuestTests {
     /// The refusals in an answer of `nodes --json`.
     private struct Node: Decodable {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
     "Hard times", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(2 * Meshd.patience)))
 struct HardTimesTests {
     private static let small = ["render", "room.glb", "--size", "16x16", "--spp", "1", "--local"]
     private static let endless = [

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
     "Membership", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(2 * Meshd.patience)))
 struct MembershipTests {
     /// Runs the program for one of several machines.
     private func meshd(

@@ -7,7 +7,7 @@ import Testing
 @Suite(
     "The all-reduce benchmark",
     .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(2 * Meshd.patience)))
 struct NetBenchTests {
     private struct Report: Decodable {
         var nodes: Int

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
     "Simulations", .enabled(if: Meshd.absence == nil, Comment(rawValue: Meshd.absence ?? "")),
-    .timeLimit(.minutes(2)))
+    .timeLimit(.minutes(2 * Meshd.patience)))
 struct SimulationCommandTests {
     private struct Run: Decodable {
         struct Broken: Decodable { var kind: String }

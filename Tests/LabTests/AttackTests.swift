@@ -8,7 +8,7 @@ import Testing
 @Suite(
     "Strangers", .serialized,
     .enabled(if: Lab.absence == nil, Comment(rawValue: Lab.absence ?? "")),
-    .timeLimit(.minutes(5)))
+    .timeLimit(.minutes(5 * Meshd.patience)))
 struct AttackTests {
     private static let names = ["wintergarten-rosalinde", "dachboden-theophil"]
     /// How long the wire is listened to, at the least.

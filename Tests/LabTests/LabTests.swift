@@ -8,7 +8,7 @@ import Testing
 @Suite(
     "The lab", .serialized,
     .enabled(if: Lab.absence == nil, Comment(rawValue: Lab.absence ?? "")),
-    .timeLimit(.minutes(5)))
+    .timeLimit(.minutes(5 * Meshd.patience)))
 struct LabTests {
     private static let unequal = [100, 50, 25, 25].map { HostPlan(processorPercent: $0) }
 

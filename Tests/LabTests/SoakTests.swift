@@ -66,7 +66,7 @@ private enum SoakLength {
 @Suite(
     "The soak", .serialized,
     .enabled(if: Lab.absence == nil, Comment(rawValue: Lab.absence ?? "")),
-    .timeLimit(.minutes(5 + SoakLength.frames)))
+    .timeLimit(.minutes((5 + SoakLength.frames) * Meshd.patience)))
 struct SoakTests {
     /// Both processors of the smallest machine that runs the tests.
     private static let plans = [60, 45, 40, 30, 25].map { HostPlan(processorPercent: $0) }

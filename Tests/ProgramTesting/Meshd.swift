@@ -14,6 +14,9 @@ public enum Meshd {
     /// not work (Sources/CAvahi/shim.h).
     public static let isSanitized = ProcessInfo.processInfo.environment["MESHD_SANITIZER"] != nil
 
+    /// How many times as long as without a sanitizer a test waits, and may take.
+    public static let patience = isSanitized ? 5 : 1
+
     /// The folder of Package.swift.
     public static let packageRoot: String = {
         var url = URL(fileURLWithPath: #filePath)

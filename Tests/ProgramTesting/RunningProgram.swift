@@ -114,12 +114,13 @@ public func run(
 }
 
 /// Waits until a condition holds, asking it again and again.
-/// - Throws: ``WaitedInVain`` after `limit`, and what the condition throws.
+/// - Throws: ``WaitedInVain`` after `limit`, ``Meshd/patience`` times, and what the condition throws.
 public func eventually(
     _ what: String, within limit: Duration, every interval: Duration = .milliseconds(20),
     _ condition: () async throws -> Bool
 ) async throws {
     let clock = ContinuousClock()
+    let limit = limit * Meshd.patience
     let end = clock.now + limit
     while try await !condition() {
         guard clock.now < end else { throw WaitedInVain("waited \(limit) for \(what)") }
