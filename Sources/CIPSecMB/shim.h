@@ -12,11 +12,14 @@ typedef struct {
     IMB_MGR *manager;
 } meshd_gcm;
 
-/// The functions for this processor; NULL without memory.
+/// The functions for this processor; NULL without memory, and when the library's own test fails.
 static inline IMB_MGR *meshd_gcm_manager(void) {
     IMB_MGR *manager = alloc_mb_mgr(0);
-    if (manager != NULL) init_mb_mgr_auto(manager, NULL);
-    return manager;
+    if (manager == NULL) return NULL;
+    init_mb_mgr_auto(manager, NULL);
+    if (imb_get_errno(manager) == 0 && manager->gcm128_pre != NULL) return manager;
+    free_mb_mgr(manager);
+    return NULL;
 }
 
 /// A key of 16 bytes, expanded; NULL without memory.

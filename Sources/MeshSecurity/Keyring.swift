@@ -14,7 +14,7 @@ public struct KeyGeneration: Hashable, Sendable, Comparable {
     }
 }
 
-/// What a node knows of its mesh's keys, without the keys: every packet tells it to others.
+/// What a node knows of its mesh's keys, without the keys: its packets tell it to others.
 public struct KeyState: Hashable, Sendable {
     /// The key that its node would use with everybody.
     public let newest: KeyGeneration

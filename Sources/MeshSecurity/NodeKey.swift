@@ -56,6 +56,7 @@ public struct NodeKey: Hashable, Sendable {
     /// - Parameter binding: what only the two ends share: ``TLSSession/binding``.
     /// - Parameter role: this end's.
     public func proof(binding: [UInt8], as role: TLSSession.Role) -> NodeProof {
+        precondition(binding.count == TLSSession.bindingBytes, "a session that is not established")
         let statement = NodeProof.statement(binding, of: role)
         var signature = [UInt8](repeating: 0, count: NodeProof.signatureBytes)
         var count = signature.count
@@ -111,8 +112,7 @@ public struct NodeProof: Hashable, Sendable {
     /// - Parameter role: of the end that gave the proof.
     public func node(binding: [UInt8], of role: TLSSession.Role) -> NodeID? {
         let statement = Self.statement(binding, of: role)
-        // Not every 32 bytes are a key.
-        guard
+        guard binding.count == TLSSession.bindingBytes,
             let key = EVP_PKEY_new_raw_public_key(
                 EVP_PKEY_ED25519, nil, publicKey, publicKey.count)
         else {

@@ -19,8 +19,10 @@ public final class PacketSeal {
     /// With one key alone there is rarely news of keys: each so many packets say what is known of
     /// them. While former keys are accepted each does.
     static let keyStateInterval: UInt64 = 8
-    /// After a change, so many packets say it in any case.
+    /// After a start and after a change, so many packets say it in any case.
     static let keyStateRepeats = 32
+    /// After a sender was heard that was not known, likewise.
+    static let keyStateGreetings = 8
 
     /// The keys; set it when they change.
     public var keyring: Keyring {
@@ -179,7 +181,10 @@ public final class PacketSeal {
         sender.source = source
         uses += 1
         sender.lastUse = uses
-        if known == nil { remember(sender, salt) }
+        if known == nil {
+            remember(sender, salt)
+            keyStatesDue = max(keyStatesDue, Self.keyStateGreetings)
+        }
         guard packet[1] == SealedPacket.Kind.sealedWithKeyState else {
             return .message(message, sealedWith: id, nil)
         }

@@ -30,7 +30,7 @@ final class AESRecordCipher: RecordCipher {
 
         init() {
             guard let pointer = meshd_gcm_manager() else {
-                preconditionFailure("no memory for AES-GCM")
+                preconditionFailure("libipsec-mb has no AES-GCM for this processor")
             }
             self.pointer = pointer
         }

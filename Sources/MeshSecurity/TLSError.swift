@@ -30,7 +30,7 @@ public enum TLSError: Error, Hashable, Sendable, CustomStringConvertible {
         case .wrongKey: "it does not have this mesh's key"
         case .refusedByPeer:
             "it does not accept this node's mesh key: it is in another mesh, or its key was changed"
-        case .wrongNode: "it could not prove that it is the node that it should be"
+        case .wrongNode: "another node is there, or one that does not prove which it is"
         case .forged: "what it sends was changed on the way"
         case .failed(let reason): "TLS failed: \(reason)"
         }

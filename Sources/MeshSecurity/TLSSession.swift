@@ -56,7 +56,7 @@ public final class TLSSession {
     /// 32 bytes that only the two ends of this one session share (RFC 8446 §7.5); empty until it is
     /// established.
     public private(set) var binding: [UInt8] = []
-    private static let bindingBytes = 32
+    static let bindingBytes = 32
     private static let bindingLabel = "EXPORTER-meshd-node"
 
     /// What the handshake gives to the records, from it until they begin.

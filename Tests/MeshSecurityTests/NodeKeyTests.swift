@@ -17,6 +17,7 @@ struct NodeKeyTests {
         #expect(proof.node(binding: binding, of: .server) == nil)
         #expect(proof.node(binding: binding.reversed(), of: .client) == nil)
         #expect(proof.node(binding: [], of: .client) == nil)
+        #expect(proof.node(binding: binding + [0], of: .client) == nil)
         let read = try #require(NodeProof(bytes: proof.bytes))
         #expect(read == proof && proof.bytes.count == NodeProof.byteCount)
         // Another's signature under this node's key.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a frame on a daemon that strangers bombard. Standard library only; needs root, iproute2.
 
-    sudo python3 garbage.py MESHD SCENE [--pairs 3] [--size 640x480] [--spp 64] [--bytes 1362]
+    sudo python3 garbage.py MESHD SCENE [--pairs 3] [--size 640x480] [--spp 64] [--bytes 1356]
 
 A daemon in a network namespace renders a frame, again and again, alternating with and without
 garbage from another namespace over a link of 1 Gbit/s. Three kinds of it, at line rate or as fast as

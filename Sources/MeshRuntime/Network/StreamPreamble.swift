@@ -50,6 +50,8 @@ public struct StreamPreamble: Hashable, Sendable {
     /// The magic, two 16-bit versions, the purpose and 32 bits of features. Behind them there may
     /// be a proof, and more in later versions.
     static let byteCount = 17
+    /// All that versions before 1.1 had: no features.
+    static let byteCountMin = 13
     /// The most that is accepted before the other side is known, bytes.
     static let byteCountMax = 256
 
@@ -104,16 +106,16 @@ public struct StreamPreamble: Hashable, Sendable {
     public init(frame: StreamFrame) throws(FrameError) {
         guard frame.kind == Self.frameKind else { throw .preambleMissing(kind: frame.kind) }
         let payload = frame.payload
-        guard payload.count >= Self.byteCount, payload.starts(with: Self.magic) else {
+        guard payload.count >= Self.byteCountMin, payload.starts(with: Self.magic) else {
             throw .preambleMalformed
         }
         major = UInt16(payload[8]) | UInt16(payload[9]) << 8
         minor = UInt16(payload[10]) | UInt16(payload[11]) << 8
         purpose = StreamPurpose(rawValue: payload[12])
         features = StreamFeatures(
-            rawValue: payload[13..<17].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+            rawValue: payload[13...].prefix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) })
         // Streams of one machine have none.
-        proof = NodeProof(bytes: Array(payload[17...].prefix(NodeProof.byteCount)))
+        proof = NodeProof(bytes: Array(payload.dropFirst(17).prefix(NodeProof.byteCount)))
     }
 
     /// Compares this end's preamble with the other's.

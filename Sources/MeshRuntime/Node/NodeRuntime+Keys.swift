@@ -1,7 +1,7 @@
 // How a new key reaches every node: whoever hears a member with an older one tells it, over TLS,
 // under a key that both have. Members gossip with members chosen by chance, so a key spreads as a
 // rumour does, in a time that grows with the logarithm of their number. That old keys are revoked is
-// part of what every packet says (docs/adr/0018-rotation.md).
+// part of what packets say (docs/adr/0018-rotation.md).
 
 import Gossip
 import Logging
@@ -75,19 +75,13 @@ extension NodeRuntime {
         _ peer: ParticipantID, at source: NodeAddress, sealedWith key: KeyID, _ state: KeyState?
     ) {
         let address = node.address(of: peer) ?? source
-        if let state, state != keyring.state {
-            var next = keyring
-            if next.merge(state) {
-                learn(next)
-            } else if keyring.isNews(to: state), peer != identity,
-                peerKeys.mayTell(address, at: EventLoop.now)
-            {
-                peerKeys.heard(address, sealedWith: key, state, in: keyring)
-                links.send(
-                    kind: StreamKind.keys, [UInt8](keyring.fileText.utf8), to: peer, at: address)
-            }
-        }
+        var next = keyring
+        if let state, state != keyring.state, next.merge(state) { learn(next) }
         peerKeys.heard(address, sealedWith: key, state, in: keyring)
+        // Who says nothing of keys has one only.
+        let isNews = state.map { keyring.isNews(to: $0) } ?? (key != keyring.current.id)
+        guard isNews, peer != identity, peerKeys.mayTell(address, at: EventLoop.now) else { return }
+        links.send(kind: StreamKind.keys, [UInt8](keyring.fileText.utf8), to: peer, at: address)
     }
 
     /// A member tells of keys.

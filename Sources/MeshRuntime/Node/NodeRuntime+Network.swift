@@ -62,8 +62,8 @@ extension NodeRuntime {
         }
     }
 
-    /// Whether a stream comes from the node that it names, and not from this one, which never speaks
-    /// to itself.
+    /// Whether a stream comes from a node that has proven who it is, which it names if it names one;
+    /// this node never speaks to itself.
     private func isHonest(_ opening: StreamOpening, of stream: StreamConnection) -> Bool {
         guard let node = stream.peerNode else { return false }
         switch opening {

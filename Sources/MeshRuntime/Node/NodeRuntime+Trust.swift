@@ -14,6 +14,8 @@ enum Stranger: Hashable {
     case otherVersion
     /// Forges, or is in between and changes bytes.
     case impostor
+    /// A member, but another than the one that was known at its address.
+    case otherNode
     /// It does not talk to this node.
     case refusesUs
     /// No meshd at all; not worth a line to the user.
@@ -34,7 +36,8 @@ enum Stranger: Hashable {
         case .unknownKey: self = .otherMesh
         case .revokedKey: self = .revokedKey
         case .unsealed: self = .otherVersion
-        case .wrongKey, .wrongNode, .forged: self = .impostor
+        case .wrongKey, .forged: self = .impostor
+        case .wrongNode: self = .otherNode
         case .refusedByPeer: self = .refusesUs
         case .notTLS, .failed: self = .noise
         }

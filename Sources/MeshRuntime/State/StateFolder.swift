@@ -58,7 +58,13 @@ public final class StateFolder: Sendable {
     private static func countStart(
         in path: String
     ) throws(StateError) -> (key: NodeKey, boot: UInt64) {
-        if let key = word(in: path + "/node-key").flatMap({ NodeKey(hexadecimal: $0) }),
+        let kept = path + "/node-key"
+        guard access(kept, F_OK) != 0 || access(kept, R_OK) == 0 else {
+            // Another one would be another node.
+            throw StateError(
+                description: "cannot read '\(kept)': " + String(cString: strerror(errno)))
+        }
+        if let key = word(in: kept).flatMap({ NodeKey(hexadecimal: $0) }),
             let last = word(in: path + "/boot").flatMap({ UInt64($0) }), last < bootMax
         {
             try write("\(last + 1)\n", to: path + "/boot")
@@ -67,7 +73,7 @@ public final class StateFolder: Sendable {
         let key = NodeKey()
         // A node of the old name must not be left with the new count, nor the reverse.
         unlink(path + "/boot")
-        try write("\(key.hexadecimal)\n", to: path + "/node-key")
+        try write("\(key.hexadecimal)\n", to: kept)
         try write("1\n", to: path + "/boot")
         return (key, 1)
     }

@@ -85,7 +85,9 @@ struct FrameTests {
                 try StreamPreamble(frame: StreamFrame(kind: 0, payload: bytes))
             }
         }
-        for count in 0..<preamble.bytes.count {
+        let former = StreamFrame(kind: 0, payload: Array(preamble.bytes.prefix(13)))
+        #expect(try StreamPreamble(frame: former) == preamble)
+        for count in 0..<13 {
             let cut = StreamFrame(kind: 0, payload: Array(preamble.bytes.prefix(count)))
             #expect(throws: FrameError.preambleMalformed) { try StreamPreamble(frame: cut) }
         }
