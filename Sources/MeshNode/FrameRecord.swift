@@ -34,9 +34,11 @@ struct FrameRecord: Sendable {
     /// When nothing was left to do and the originator was last seen.
     var completeSince: Instant?
 
-    /// Start-time fair queueing (Goyal, Vin, Cheng 1996): the virtual time, in samples, at which
-    /// this frame's last unit ends.
+    /// Start-time fair queueing (Goyal, Vin, Cheng 1996): the virtual time at which this frame's last
+    /// unit ends, in samples of a frame of the highest priority.
     var finishTag = 0
+    static let tagScale = JobDescription.priorityMax
+    var priority: Int { job?.priority ?? JobDescription.priorityDefault }
     /// Units that devices of this node render now.
     var unitsInProgress = 0
     /// When members hear from this node what it knows of the frame and not enough of them announce;

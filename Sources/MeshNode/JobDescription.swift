@@ -14,15 +14,21 @@ public struct JobDescription: Hashable, Sendable {
     public var samplesPerPixel: Int
     /// The share of the units that are rendered twice, on different nodes, and compared: 0 to 1.
     public var verifiedShare: Double
+    /// The frame's share of each node's devices, beside other frames': of two, one of twice the
+    /// priority gets twice the samples. 1 to ``priorityMax``.
+    public var priority: Int
     /// The driver's: render settings and scene manifest. At most ``payloadBytesMax`` bytes.
     public var payload: [UInt8]
 
     /// The most bytes of a payload.
     public static let payloadBytesMax = 1 << 20
+    /// That of frames that say nothing of it.
+    public static let priorityDefault = 10
+    public static let priorityMax = 100
 
     public init(
         width: Int, height: Int, tileSize: Int = 32, samplesPerPixel: Int,
-        verifiedShare: Double = 0,
+        verifiedShare: Double = 0, priority: Int = JobDescription.priorityDefault,
         payload: [UInt8] = []
     ) {
         self.width = width
@@ -30,6 +36,7 @@ public struct JobDescription: Hashable, Sendable {
         self.tileSize = tileSize
         self.samplesPerPixel = samplesPerPixel
         self.verifiedShare = verifiedShare
+        self.priority = priority
         self.payload = payload
     }
 
@@ -42,13 +49,14 @@ public struct JobDescription: Hashable, Sendable {
         return WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel)
     }
 
-    /// Whether the job may enter a mesh: its sizes and its payload are within bounds. True exactly
-    /// when there is a ``workSpace`` and the payload is not too large; constant time.
+    /// Whether the job may enter a mesh: all of it is within bounds, so that there is a
+    /// ``workSpace``. Constant time.
     public var isValid: Bool {
         width > 0 && width <= TileGrid.sideMax && height > 0 && height <= TileGrid.sideMax
             && width * height <= TileGrid.pixelsMax && tileSize >= 8
             && tileSize <= TileGrid.sideMax && samplesPerPixel >= 1
             && samplesPerPixel <= WorkSpace.samplesPerPixelMax
-            && (0...1).contains(verifiedShare) && payload.count <= Self.payloadBytesMax
+            && (0...1).contains(verifiedShare) && (1...Self.priorityMax).contains(priority)
+            && payload.count <= Self.payloadBytesMax
     }
 }

@@ -1,6 +1,7 @@
 // The node's devices: which unit of which frame they render next, and what becomes of it. Frames
-// share the devices fairly by samples: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM
-// 1996), in which a frame that had no work for a while neither loses nor hoards its share.
+// share the devices by samples in the ratio of their priorities: start-time fair queueing (Goyal, Vin
+// and Cheng, SIGCOMM 1996), in which a frame that had no work for a while neither loses nor hoards
+// its share.
 
 public import MeshCore
 public import WorkStealing
@@ -37,7 +38,9 @@ extension MeshNode {
             virtualTime = startTag(records[index])
             let piece = space.unit(unit)
             let area = space.grid.rectangle(ofTile: piece.tile).area
-            records[index].finishTag = virtualTime + piece.samples.count * area
+            records[index].finishTag =
+                virtualTime + piece.samples.count * area * FrameRecord.tagScale
+                / records[index].priority
             records[index].unitsInProgress += 1
             return (records[index].frame, unit)
         }
@@ -83,11 +86,11 @@ extension MeshNode {
         return lent ?? IntervalSet()
     }
 
-    /// Gives each frame that still needs work an equal part of the speed.
+    /// Gives each frame that still needs work its part of the speed, by its priority.
     mutating func shareSpeed() {
-        let working = records.count(where: \.isWorking)
-        let share = samplesPerSecond / Double(max(working, 1))
+        let all = records.reduce(0) { $0 + ($1.isWorking ? $1.priority : 0) }
         for index in records.indices where records[index].participant != nil {
+            let share = samplesPerSecond * Double(records[index].priority) / Double(max(all, 1))
             guard records[index].samplesPerSecond != share else { continue }
             records[index].samplesPerSecond = share
             records[index].participant?.setSpeed(samplesPerSecond: share)

@@ -45,6 +45,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
         public var samplesPerPixel: Int
         /// See ``JobDescription/verifiedShare``.
         public var verifiedShare: Double?
+        /// See ``JobDescription/priority``.
+        public var priority: Int?
     }
 
     /// See ``NetworkModel``.
@@ -117,7 +119,7 @@ extension ScheduleFile {
                 at: submission.time.seconds, node: submission.node, width: submission.job.width,
                 height: submission.job.height, tileSize: submission.job.tileSize,
                 samplesPerPixel: submission.job.samplesPerPixel,
-                verifiedShare: submission.job.verifiedShare)
+                verifiedShare: submission.job.verifiedShare, priority: submission.job.priority)
         }
     }
 
@@ -195,9 +197,9 @@ extension ScheduleFile.Frame {
     ) throws(ScheduleFile.Malformed) -> SimulationConfiguration.Submission {
         let job = JobDescription(
             width: width, height: height, tileSize: tileSize, samplesPerPixel: samplesPerPixel,
-            verifiedShare: verifiedShare ?? 0)
+            verifiedShare: verifiedShare ?? 0, priority: priority ?? JobDescription.priorityDefault)
         guard job.isValid, (0..<nodes).contains(node) else {
-            throw ScheduleFile.Malformed("a frame's size or node is out of bounds")
+            throw ScheduleFile.Malformed("a frame's size, share, priority or node is out of bounds")
         }
         return SimulationConfiguration.Submission(
             time: try ScheduleFile.duration(at, "at"), node: node, job: job)

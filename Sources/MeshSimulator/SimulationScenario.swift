@@ -164,6 +164,9 @@ extension SimulationConfiguration {
             let time = Duration.seconds(2) + random.duration(below: .seconds(10))
             submissions.append(Submission(time: time, node: random.below(count), job: job))
         }
+        for index in submissions.indices {
+            submissions[index].job.priority = [10, 40, 3, 100][index % 4]
+        }
         if random.below(4) == 0 {
             ledgerOnly = (0..<count).filter { _ in random.below(3) == 0 }
         }

@@ -464,6 +464,9 @@ nonisolated struct ProtoJob: Sendable {
   /// The share of the units that two nodes render: 0 to 1.
   var verifiedShare: Double = 0
 
+  /// The share beside other frames: 1 to 100; 0, of senders before 1.1, means 10.
+  var priority: UInt32 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1838,7 +1841,7 @@ nonisolated extension ProtoEmpty: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Job"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}width\0\u{1}height\0\u{3}tile_size\0\u{3}samples_per_pixel\0\u{1}payload\0\u{3}verified_share\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}width\0\u{1}height\0\u{3}tile_size\0\u{3}samples_per_pixel\0\u{1}payload\0\u{3}verified_share\0\u{1}priority\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1852,6 +1855,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.samplesPerPixel) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.payload) }()
       case 6: try { try decoder.decodeSingularDoubleField(value: &self.verifiedShare) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.priority) }()
       default: break
       }
     }
@@ -1876,6 +1880,9 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if self.verifiedShare.bitPattern != 0 {
       try visitor.visitSingularDoubleField(value: self.verifiedShare, fieldNumber: 6)
     }
+    if self.priority != 0 {
+      try visitor.visitSingularUInt32Field(value: self.priority, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1886,6 +1893,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if lhs.samplesPerPixel != rhs.samplesPerPixel {return false}
     if lhs.payload != rhs.payload {return false}
     if lhs.verifiedShare != rhs.verifiedShare {return false}
+    if lhs.priority != rhs.priority {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import MeshCore
+import MeshNode
 import MeshRuntime
 import Tracer
 
@@ -38,6 +39,11 @@ struct RenderCommand: AsyncParsableCommand {
             "Render this part of the frame twice, on different nodes, and compare.",
             valueName: "percent"))
     var verify: Percentage?
+    @Option(
+        help: ArgumentHelp(
+            "This frame's share of each node beside other frames: 1 to 100. (default: 10)",
+            valueName: "n"))
+    var priority: Int?
     @Option(help: "Render threads, without a daemon. (default: one for each processor core)")
     var threads: Int?
     @Option(
@@ -67,6 +73,9 @@ struct RenderCommand: AsyncParsableCommand {
         guard (1...1_024).contains(maxDepth) else {
             throw ValidationError("--max-depth is between 1 and 1024")
         }
+        if let priority, !(1...JobDescription.priorityMax).contains(priority) {
+            throw ValidationError("--priority is between 1 and \(JobDescription.priorityMax)")
+        }
         if let threads, !(1...1_024).contains(threads) {
             throw ValidationError("--threads is between 1 and 1024")
         }
@@ -81,7 +90,7 @@ struct RenderCommand: AsyncParsableCommand {
             seed: seed, cameraName: camera)
         let request = RenderRequest(
             scene: scene, environment: env, root: root, settings: settings,
-            verifiedShare: verify?.share, limits: limitOptions.limits,
+            verifiedShare: verify?.share, priority: priority, limits: limitOptions.limits,
             threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
             requested: requested,
             nodeOptions: (threads == nil ? [] : ["--threads"])
@@ -91,6 +100,9 @@ struct RenderCommand: AsyncParsableCommand {
         if local {
             if verify != nil, !output.quiet {
                 Terminal.note("one machine alone verifies nothing: --verify without effect")
+            }
+            if priority != nil, !output.quiet {
+                Terminal.note("nothing else is rendered by --local: --priority without effect")
             }
             rendering = try await request.renderLocally()
         } else {

@@ -27,6 +27,8 @@ struct RenderRequest {
     let settings: FrameSettings
     /// See ``FrameJob/verifiedShare``.
     let verifiedShare: Double?
+    /// See ``FrameJob/priority``.
+    let priority: Int?
     /// Of a node of this process.
     let limits: NodeLimits
     let threads: Int
@@ -227,6 +229,7 @@ struct RenderRequest {
         do {
             var job = try ScenePreparation.describe(files, settings: settings, insert: insert)
             job.verifiedShare = verifiedShare
+            job.priority = priority
             return job
         } catch {
             throw unreadable(scene: scene, environment: environment, error)

@@ -109,18 +109,22 @@ struct NodeTests {
         #expect(mesh.nodes[0].frames.isEmpty)
     }
 
-    @Test("Two frames share the devices by samples, whenever the second comes")
-    func fairness() throws {
+    @Test(
+        "Two frames share the devices by samples and priorities, whenever the second comes",
+        arguments: [(10, 10), (40, 10), (1, 100)])
+    func fairness(priorities: (first: Int, second: Int)) throws {
         var node = MeshNode(
             identity: ParticipantID(node: NodeID(1), boot: 1), name: "alone",
             address: SmallMesh.address(0), seed: 1, at: .zero)
         node.setSpeed(samplesPerSecond: 1_000_000)
-        let large = JobDescription(width: 512, height: 512, samplesPerPixel: 64)
+        var large = JobDescription(
+            width: 512, height: 512, samplesPerPixel: 64, priority: priorities.first)
         let first = node.submit(large, at: .zero)
         for _ in 0..<100 {
             let next = node.takeUnit(at: .zero)
             #expect(next?.frame == first)
         }
+        large.priority = priorities.second
         let second = node.submit(large, at: .zero)
         var taken = [first: 0, second: 0]
         let space = try #require(large.workSpace)
@@ -130,7 +134,8 @@ struct NodeTests {
             taken[frame, default: 0] += space.unit(unit).samples.count
         }
         let share = Double(taken[first] ?? 0) / Double((taken[first] ?? 0) + (taken[second] ?? 0))
-        #expect(share > 0.45 && share < 0.55)
+        let wanted = Double(priorities.first) / Double(priorities.first + priorities.second)
+        #expect(abs(share - wanted) < 0.05, "\(share)")
     }
 
     @Test("A frame is heard of, its job asked for, its scene fetched from who has it")

@@ -79,7 +79,8 @@ extension NodeRuntime {
             return
         }
         guard job.settings.workSpace == workSpace,
-            job.verifiedShare ?? 0 == description.verifiedShare
+            job.verifiedShare ?? 0 == description.verifiedShare,
+            job.priority ?? JobDescription.priorityDefault == description.priority
         else {
             // The machine would count units that this scene's frame does not have.
             node.scenePreparationFailed(
@@ -141,7 +142,9 @@ extension NodeRuntime {
         let description = JobDescription(
             width: grid.width, height: grid.height, tileSize: grid.tileSize,
             samplesPerPixel: prepared.workSpace.samplesPerPixel,
-            verifiedShare: prepared.job.verifiedShare ?? 0, payload: prepared.job.encoded())
+            verifiedShare: prepared.job.verifiedShare ?? 0,
+            priority: prepared.job.priority ?? JobDescription.priorityDefault,
+            payload: prepared.job.encoded())
         let frame = node.submit(description, at: EventLoop.now)
         let driver = FrameDriver(frame: frame, workSpace: prepared.workSpace, host: self)
         driver.prepared = prepared

@@ -29,6 +29,8 @@ public struct FrameJob: Hashable, Sendable, Codable {
     public var files: [File]
     /// The share of the units that are rendered twice, on different nodes, and compared; nil: none.
     public var verifiedShare: Double?
+    /// The frame's share of each node beside other frames; nil: 10.
+    public var priority: Int?
     /// The renderer that declared the frame: another one's samples may differ.
     public var rendererVersion: Int
 
