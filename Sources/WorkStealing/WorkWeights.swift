@@ -3,45 +3,21 @@
 
 import MeshCore
 
-/// Prefix sums over the samples of a work space.
+/// The samples of ranges and sets of units of a work space.
 struct WorkWeights: Sendable {
-    private let tiles: Int
-    /// The first sample of each pass, with the samples per pixel at the end.
-    private let passStarts: [Int]
-    /// The pixels of all tiles before each tile, with the whole frame at the end.
-    private let areaBefore: [UInt32]
+    private let workSpace: WorkSpace
 
-    init(_ workSpace: WorkSpace) {
-        tiles = workSpace.grid.count
-        var starts: [Int] = []
-        for pass in 0..<workSpace.passCount {
-            starts.append(workSpace.unit(pass * workSpace.grid.count).samples.lowerBound)
-        }
-        passStarts = starts + [workSpace.samplesPerPixel]
-        areaBefore = workSpace.grid.pixelsBefore
-    }
+    init(_ workSpace: WorkSpace) { self.workSpace = workSpace }
 
     /// The units of the first pass: with all of them there is a first image.
-    var firstPass: SampleRange { SampleRange(0, tiles) }
-
-    /// The samples of all units below `unit`.
-    private func samples(below unit: Int) -> Int {
-        let (pass, tile) = unit.quotientAndRemainder(dividingBy: tiles)
-        if pass >= passStarts.count - 1 {
-            return passStarts[passStarts.count - 1] * Int(areaBefore[tiles])
-        }
-        let whole = passStarts[pass] * Int(areaBefore[tiles])
-        return whole + (passStarts[pass + 1] - passStarts[pass]) * Int(areaBefore[tile])
-    }
+    var firstPass: SampleRange { workSpace.units(ofPass: 0) }
 
     /// The samples of a range. Constant time.
-    func samples(of range: SampleRange) -> Int {
-        samples(below: range.upperBound) - samples(below: range.lowerBound)
-    }
+    func samples(of range: SampleRange) -> Int { workSpace.sampleCount(of: range) }
 
     /// The samples of a set of units. Linear in the number of ranges.
     func samples(of units: IntervalSet) -> Int {
-        units.ranges.reduce(0) { $0 + samples(of: $1) }
+        workSpace.sampleCount(of: units)
     }
 
     /// The most units at the upper end of `units` that hold at most `samples`. Logarithmic in a

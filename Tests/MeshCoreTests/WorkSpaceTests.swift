@@ -1,6 +1,6 @@
 // The tiles and units of a frame: every pixel and every sample once.
 
-import MeshCore
+@testable import MeshCore
 import Testing
 
 @Suite("TileGrid and WorkSpace")
@@ -118,6 +118,67 @@ struct WorkSpaceTests {
                 }
             }
             #expect(space.sampleCount(of: coverage) == sum, "seed \(seed)")
+        }
+    }
+
+    private func adaptive(_ samplesPerPixel: Int) throws -> WorkSpace {
+        let grid = try #require(TileGrid(width: 100, height: 70))
+        return try #require(
+            WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel, isAdaptive: true))
+    }
+
+    @Test("Stages of an adaptive frame add half of what was there")
+    func stageSizes() throws {
+        let space = try adaptive(300)
+        let ends = (0..<space.stageCount).map { stage in
+            space.samples(below: space.units(ofStage: stage).upperBound) / 7_000
+        }
+        #expect(ends == [16, 32, 48, 64, 96, 144, 208, 300])
+        #expect(try adaptive(16).stageCount == 1)
+        #expect(try adaptive(1).stageCount == 1)
+        #expect(try adaptive(65_536).stageCount == 24)
+    }
+
+    @Test(
+        "The units of an adaptive frame are each pixel's samples once, a tile's stage one range",
+        arguments: [1, 16, 17, 100, 300])
+    func adaptiveUnits(count: Int) throws {
+        let space = try adaptive(count)
+        var next = [Int](repeating: 0, count: space.grid.count)
+        for unit in 0..<space.count {
+            let piece = space.unit(unit)
+            #expect(piece.samples.lowerBound == next[piece.tile])
+            next[piece.tile] = piece.samples.upperBound
+            let stage = space.stage(ofUnit: unit)
+            #expect(space.units(ofStage: stage).contains(unit))
+            if stage > 0 {
+                #expect(space.units(ofTile: piece.tile, inStage: stage).contains(unit))
+            }
+        }
+        #expect(next.allSatisfy { $0 == count })
+    }
+
+    @Test(
+        "Sample counts and runs of an adaptive frame are the sums over its units",
+        arguments: [UInt64(1), 2, 3])
+    func adaptiveSampleCounts(seed: UInt64) throws {
+        var random = RandomNumbers(seed: seed)
+        let space = try adaptive(150)
+        for _ in 0..<300 {
+            let lower = random.below(space.count)
+            let range = SampleRange(lower, min(lower + random.below(70), space.count))
+            var sum = 0
+            var perTile = [Int](repeating: 0, count: space.grid.count)
+            for unit in range.lowerBound..<range.upperBound {
+                let piece = space.unit(unit)
+                sum += piece.samples.count * space.grid.rectangle(ofTile: piece.tile).area
+                perTile[piece.tile] += piece.samples.count
+            }
+            #expect(space.sampleCount(of: IntervalSet(range)) == sum, "seed \(seed)")
+            space.forEachRun(of: range) { tiles, samples in
+                for tile in tiles { perTile[tile] -= samples }
+            }
+            #expect(perTile.allSatisfy { $0 == 0 }, "seed \(seed)")
         }
     }
 
