@@ -48,6 +48,21 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
         return index < ranges.count && ranges[index].lowerBound <= unit
     }
 
+    /// Whether every unit of a range is in this set. Logarithmic.
+    public func contains(_ range: SampleRange) -> Bool {
+        guard !range.isEmpty else { return true }
+        let index = firstRange(endingAfter: range.lowerBound)
+        return index < ranges.count && ranges[index].lowerBound <= range.lowerBound
+            && ranges[index].upperBound >= range.upperBound
+    }
+
+    /// Whether some unit of a range is in this set. Logarithmic.
+    public func intersects(_ range: SampleRange) -> Bool {
+        guard !range.isEmpty else { return false }
+        let index = firstRange(endingAfter: range.lowerBound)
+        return index < ranges.count && ranges[index].lowerBound < range.upperBound
+    }
+
     /// Whether every unit of `other` is in this set.
     public func isSuperset(of other: IntervalSet) -> Bool { other.subtracting(self).isEmpty }
 

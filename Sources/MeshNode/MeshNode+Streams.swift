@@ -48,6 +48,15 @@ extension MeshNode {
         return disposition
     }
 
+    /// As the root of an adaptive frame: which of the tiles that `judge` named need the next stage.
+    public mutating func judged(
+        _ frame: FrameID, _ asked: [TileStage], needed: Set<Int>, term: Term, at instant: Instant
+    ) {
+        perform(frame, at: instant) { participant, now in
+            participant.judged(asked, needed: needed, term: term, at: now)
+        }
+    }
+
     /// None of the nodes named gave its film.
     public mutating func filmFetchFailed(_ frame: FrameID, at instant: Instant) {
         // Some who still announce a complete film are asked again in a while.

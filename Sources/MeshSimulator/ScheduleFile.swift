@@ -43,6 +43,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
         public var height: Int
         public var tileSize: Int
         public var samplesPerPixel: Int
+        /// See ``JobDescription/isAdaptive``.
+        public var adaptive: Bool?
         /// See ``JobDescription/verifiedShare``.
         public var verifiedShare: Double?
         /// See ``JobDescription/priority``.
@@ -119,6 +121,7 @@ extension ScheduleFile {
                 at: submission.time.seconds, node: submission.node, width: submission.job.width,
                 height: submission.job.height, tileSize: submission.job.tileSize,
                 samplesPerPixel: submission.job.samplesPerPixel,
+                adaptive: submission.job.isAdaptive ? true : nil,
                 verifiedShare: submission.job.verifiedShare, priority: submission.job.priority)
         }
     }
@@ -197,7 +200,8 @@ extension ScheduleFile.Frame {
     ) throws(ScheduleFile.Malformed) -> SimulationConfiguration.Submission {
         let job = JobDescription(
             width: width, height: height, tileSize: tileSize, samplesPerPixel: samplesPerPixel,
-            verifiedShare: verifiedShare ?? 0, priority: priority ?? JobDescription.priorityDefault)
+            isAdaptive: adaptive ?? false, verifiedShare: verifiedShare ?? 0,
+            priority: priority ?? JobDescription.priorityDefault)
         guard job.isValid, (0..<nodes).contains(node) else {
             throw ScheduleFile.Malformed("a frame's size, share, priority or node is out of bounds")
         }

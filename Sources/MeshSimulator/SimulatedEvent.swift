@@ -3,6 +3,7 @@
 import Gossip
 import MeshCore
 import MeshNode
+import WorkStealing
 
 /// Something that happens at a time.
 enum SimulatedEvent: Sendable {
@@ -73,6 +74,8 @@ enum LocalEvent: Sendable {
     /// Has anything of a contribution moved of late?
     case contributionStalls(FrameID, RoundID)
     case fetchStalls(FrameID, fetch: Int)
+    /// A driver has looked at tiles of an adaptive frame.
+    case judged(FrameID, [TileStage], needed: Set<Int>, Term)
     /// The network says that nobody listens at the address.
     case refused(NodeAddress)
 

@@ -11,6 +11,9 @@ struct UnitTallies: Sendable {
     private let sums: [UInt64]
     /// The relative cost of a sample in each tile; mean one over the frame's pixels.
     let tileCosts: [Double]
+    /// For each tile of an adaptive frame how many stages it needs: what a node's tracer would find,
+    /// whoever rendered it.
+    let stagesNeeded: [Int]
 
     init(workSpace: WorkSpace, seed: UInt64, costs: CostDistribution) {
         self.workSpace = workSpace
@@ -26,6 +29,13 @@ struct UnitTallies: Sendable {
         }
         let mean = work / Double(grid.width * grid.height)
         tileCosts = raw.map { $0 / mean }
+        // Few tiles need many; by a generator of its own, so that fixed frames are what they were.
+        var draws = RandomNumbers(seed: seed ^ 0x7a3c_91d5_0e88_4b21)
+        stagesNeeded = (0..<grid.count).map { _ in
+            var stages = 1
+            while stages < workSpace.stageCount, draws.below(5) < 3 { stages += 1 }
+            return stages
+        }
     }
 
     /// What a film of exactly this coverage is worth.
@@ -42,9 +52,10 @@ struct UnitTallies: Sendable {
 
     /// The bytes of a film's stream, or of one stripe of it: its head, and the tiles that it touches.
     func streamBytes(
-        of coverage: IntervalSet, stripe: TileStripe, bytesPerPixel: Double
+        of coverage: IntervalSet, waived: IntervalSet = IntervalSet(), stripe: TileStripe,
+        bytesPerPixel: Double
     ) -> Int {
-        let tiles = min(coverage.count, workSpace.grid.count)
+        let tiles = min(coverage.count - waived.count, workSpace.grid.count)
         let pixels = workSpace.grid.width * workSpace.grid.height
         let share = Double(tiles) / Double(workSpace.grid.count * stripe.count)
         return 64 + 8 * coverage.ranges.count + Int(share * Double(pixels) * bytesPerPixel)
@@ -54,6 +65,8 @@ struct UnitTallies: Sendable {
 /// A film, partial film or buffer.
 struct SimulatedFilm: Hashable, Sendable {
     private(set) var coverage = IntervalSet()
+    /// Of the coverage, the units that nobody had to render.
+    private(set) var waived = IntervalSet()
     private(set) var value: UInt64 = 0
 
     init() {}
@@ -62,6 +75,12 @@ struct SimulatedFilm: Hashable, Sendable {
     init(unit: Int, _ tallies: UnitTallies) {
         coverage = IntervalSet(SampleRange(unit, unit + 1))
         value = tallies.value(of: coverage)
+    }
+
+    /// A film that covers units without a sample of them.
+    init(waiving units: IntervalSet) {
+        coverage = units
+        waived = units
     }
 
     /// Keeps one set in memory for this coverage and an equal one.
@@ -81,9 +100,10 @@ struct SimulatedFilm: Hashable, Sendable {
     /// - Returns: nil when they are not of the same coverage.
     init?(stripes: [SimulatedFilm]) {
         guard let first = stripes.first,
-            stripes.allSatisfy({ $0.coverage == first.coverage })
+            stripes.allSatisfy({ $0.coverage == first.coverage && $0.waived == first.waived })
         else { return nil }
         coverage = first.coverage
+        waived = first.waived
         var rest: UInt64 = 1
         for (index, film) in stripes.enumerated() {
             let isLast = index == stripes.count - 1
@@ -98,7 +118,15 @@ struct SimulatedFilm: Hashable, Sendable {
     mutating func add(_ other: SimulatedFilm, isChecked: Bool = true) -> Bool {
         guard !isChecked || coverage.isDisjoint(with: other.coverage) else { return false }
         coverage.formUnion(other.coverage)
+        waived.formUnion(other.waived)
         value &+= other.value
         return true
+    }
+}
+
+extension UnitTallies {
+    /// Whether a film is worth what it says that it holds.
+    func isTrue(_ film: SimulatedFilm) -> Bool {
+        value(of: film.coverage) &- value(of: film.waived) == film.value
     }
 }

@@ -14,16 +14,15 @@ extension Simulation {
             compare(kept.film, ofJob: number, at: index)
             // A film that is the very same storage as before is not added up again.
             if kept.film != kept.checkedFilm {
-                if job.tallies.value(of: kept.film.coverage) != kept.film.value {
+                if !job.tallies.isTrue(kept.film) {
                     violate(.untrueFilm, "the film of \(frame) at node \(index)")
                 }
                 kept.checkedFilm = kept.film
             }
-            if job.tallies.value(of: kept.open.coverage) != kept.open.value {
+            if !job.tallies.isTrue(kept.open) {
                 violate(.untrueFilm, "the open partial of \(frame) at node \(index)")
             }
-            for (number, film) in kept.seals
-            where job.tallies.value(of: film.coverage) != film.value {
+            for (number, film) in kept.seals where !job.tallies.isTrue(film) {
                 violate(.untrueFilm, "\(number) of \(frame) at node \(index)")
             }
             guard let participant = process.node.participant(of: frame) else { continue }
@@ -49,7 +48,8 @@ extension Simulation {
             let space = job.tallies.workSpace
             let isComplete = kept.film.coverage.count == space.count
             if isComplete, job.outcome.makespanSeconds == nil {
-                let work = space.samplesPerPixel * space.grid.width * space.grid.height
+                let rendered = kept.film.coverage.subtracting(kept.film.waived)
+                let work = space.sampleCount(of: rendered)
                 timeline?.addCompletion(of: frame, node: index, at: now)
                 let makespan = (now - job.submittedAt).seconds
                 jobs[number].outcome.makespanSeconds = makespan

@@ -73,6 +73,10 @@ extension Simulation {
             }
         case .dropOpen:
             _ = withKeeper(frame, at: index) { $0.open = SimulatedFilm() }
+        case .judge(let tiles, let term):
+            judge(tiles, term: term, of: frame, kept, at: index)
+        case .sealWaived(let number, let units):
+            addSeal(number, SimulatedFilm(waiving: units), of: frame, at: index)
         case .contribute(let round, let seals, let places):
             let stripes = places.map {
                 PendingContribution.Stripe(

@@ -28,7 +28,8 @@ extension Simulation {
         let network = configuration.network
         let bytes = film.map {
             jobs[job].tallies.streamBytes(
-                of: $0.coverage, stripe: stripe, bytesPerPixel: configuration.bytesPerPixel)
+                of: $0.coverage, waived: $0.waived, stripe: stripe,
+                bytesPerPixel: configuration.bytesPerPixel)
         }
         let pieces = ((bytes ?? 1) + network.pieceBytes - 1) / network.pieceBytes
         flowNumber += 1

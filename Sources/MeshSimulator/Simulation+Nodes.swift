@@ -52,6 +52,8 @@ extension Simulation {
             stall(frame, round, at: index)
         case .fetchStalls(let frame, let fetch):
             stall(fetch: fetch, of: frame, at: index)
+        case .judged(let frame, let tiles, let needed, let term):
+            nodes[index].process?.node.judged(frame, tiles, needed: needed, term: term, at: local)
         case .refused(let address):
             nodes[index].process?.node.connectionRefused(by: address, at: local)
         case .workAsked(let frame, let thief):

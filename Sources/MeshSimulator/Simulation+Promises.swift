@@ -43,7 +43,10 @@ extension Simulation {
 
     /// Checks that a complete film is the same as the first one of its frame.
     mutating func compare(_ film: SimulatedFilm, ofJob number: Int, at index: Int) {
-        guard film.coverage.count == jobs[number].tallies.workSpace.count else { return }
+        let space = jobs[number].tallies.workSpace
+        guard film.coverage.count == space.count else { return }
+        // Roots of different classes may spare a tile a stage or not.
+        guard !space.isAdaptive || configuration.otherClass.isEmpty else { return }
         if let first = jobs[number].complete, first != film {
             violate(.unequalFilms, "the complete film at node \(index) is not that of the first")
         }
@@ -82,7 +85,7 @@ extension Simulation {
         guard let root = parts.values.filter(\.isRoot).max(by: { $0.term < $1.term }),
             now - max(disturbedAt, jobs[number].submittedAt) > lossWindow
         else { return IntervalSet() }
-        var ranges = root.ledger.ranges
+        var ranges = root.ledger.ranges + root.closedUnits.ranges
         for identity in root.members {
             guard let part = parts[identity] else { return IntervalSet() }
             ranges += part.uncommitted.ranges + part.claims.ranges

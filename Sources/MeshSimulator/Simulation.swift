@@ -321,7 +321,9 @@ public struct Simulation: ~Copyable {
         result.virtualSeconds = (now - .zero).seconds
         result.frames = jobs.map { job in
             var outcome = job.outcome
-            outcome.rendersPerUnit = Double(job.unitsRendered) / Double(job.tallies.workSpace.count)
+            let waived = job.complete?.waived.count ?? 0
+            outcome.rendersPerUnit =
+                Double(job.unitsRendered) / Double(job.tallies.workSpace.count - waived)
             return outcome
         }
         result.perNode = nodes.map { figures(of: $0) }

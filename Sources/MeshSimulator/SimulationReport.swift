@@ -7,6 +7,8 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
     public enum Kind: String, Hashable, Sendable {
         /// A film's value is not the sum over its coverage.
         case untrueFilm
+        /// A root asked whether a tile needs more before its film had all stages of it.
+        case untimelyVerdict
         /// A film was to be added to one that overlaps it.
         case overlappingMerge
         /// The driver's films and the machine's idea of them differ.

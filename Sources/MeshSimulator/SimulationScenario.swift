@@ -12,6 +12,8 @@ public struct SimulationScenario: Sendable {
     public var speeds: SpeedDistribution?
     /// Chosen by the seed if nil: 256 × 192 at 16 to 64 samples.
     public var frame: JobDescription?
+    /// Whether later stages of the frames are for those tiles only that need them.
+    public var isAdaptive = false
     /// Speeds are such that all nodes together need this long for the frame.
     public var idealSeconds = 8.0
     /// The originator; chosen by the seed if nil.
@@ -86,7 +88,8 @@ extension SimulationConfiguration {
         let count = scenario.nodes ?? scenario.speeds?.listCount ?? drawn
         let chosen = JobDescription(
             width: 256, height: 192, tileSize: 32, samplesPerPixel: [16, 32, 64][random.below(3)])
-        let job = scenario.frame ?? chosen
+        var job = scenario.frame ?? chosen
+        if scenario.isAdaptive { job.isAdaptive = true }
         let nodes = speeds(of: scenario, job, count: count, using: &random)
         var result = SimulationConfiguration(seed: seed, nodes: nodes)
         result.startsJoined = scenario.startsJoined
@@ -178,6 +181,16 @@ extension SimulationConfiguration {
             node.frame.acquaintancesMax = 8
         }
         if seed % 8 == 6 { verify(seed / 8) }
+        if seed % 3 == 2 { adapt(seed / 3) }
+    }
+
+    /// The frames, or some of them, are adaptive, of several stages.
+    private mutating func adapt(_ variant: UInt64) {
+        for index in submissions.indices where index == 0 || (Int(variant) + index) % 2 == 0 {
+            submissions[index].job.isAdaptive = true
+            let samples = submissions[index].job.samplesPerPixel
+            submissions[index].job.samplesPerPixel = max(samples, [40, 64, 150][Int(variant % 3)])
+        }
     }
 
     /// Some units, or all, are rendered twice and compared; in half of these runs a node is wrong,

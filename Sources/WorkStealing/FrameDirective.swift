@@ -20,6 +20,13 @@ public enum FrameDirective: Hashable, Sendable {
     /// Forget the open partial film's pixels: it overlaps the ledger.
     case dropOpen
 
+    // Stages of an adaptive frame.
+    /// Root: look whether these tiles need the stages named, by the film as it is now, and then call
+    /// `judged`. The answer follows from a tile's sums and nothing else, so that all roots decide alike.
+    case judge([TileStage], term: Term)
+    /// Root: make a sealed partial film that covers these units and holds no samples of them.
+    case sealWaived(SealNumber, IntervalSet)
+
     // Data of a round.
     /// Inner node or leaf, in each stripe's tree: add the streams of the children and the own
     /// `seals`, tile by tile, into one stream to the parent. Sealed partials are read-only. On any

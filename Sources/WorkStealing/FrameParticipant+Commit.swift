@@ -9,21 +9,24 @@ extension FrameParticipant {
         guard var root, let round else { return }
         guard root.wantsData, !isComplete else { return finishRound(at: now) }
         root.dataNumber += 1
-        var offers = partials.seals.map {
-            RoundPlanner.Offer(owner: identity, seal: $0.number, coverage: $0.coverage)
-        }
+        let isVerified = configuration.verifiedShare > 0
+        // What is waived was not rendered, and is not verified.
+        var offers = partials.seals.filter { seal in
+            !isVerified || seal.isWaived
+                || !isQuarantined && root.checks.isCleared(seal.number, of: identity)
+        }.map { RoundPlanner.Offer(owner: identity, seal: $0.number, coverage: $0.coverage) }
         var excluded: Set<ParticipantID> = []
         for member in root.others where member.hasReported {
             if member.excludedBefore > root.dataNumber { excluded.insert(member.id) }
             for seal in member.report?.seals ?? [] {
+                guard
+                    !isVerified
+                        || !isQuarantined(member.id)
+                            && root.checks.isCleared(seal.number, of: member.id)
+                else { continue }
                 offers.append(
                     RoundPlanner.Offer(
                         owner: member.id, seal: seal.number, coverage: seal.coverage))
-            }
-        }
-        if configuration.verifiedShare > 0 {
-            offers.removeAll {
-                isQuarantined($0.owner) || !root.checks.isCleared($0.seal, of: $0.owner)
             }
         }
         let parts = RoundPlanner.plan(
@@ -212,6 +215,7 @@ extension FrameParticipant {
             speeds += member.samplesPerSecond
             for seal in member.report?.seals ?? [] { done += seal.coverage.ranges }
         }
+        done += closedUnits.ranges
         let rest = IntervalSet(workSpace.all).subtracting(IntervalSet(done))
         guard speeds > 0 else { return nil }
         return Duration(seconds: Double(deque.weights.samples(of: rest)) / speeds)

@@ -52,6 +52,7 @@ extension FrameParticipant {
         if root != nil {
             if case .gathering = root?.phase, let round { emit(.abandon(round: round)) }
             root = nil
+            dropWaived()
             emit(.event(.steppedDown(newTerm)))
         }
         endContribution(before: nil)
@@ -221,5 +222,6 @@ extension FrameParticipant {
         fetch.deadline = nil
         emit(.event(.becameRoot(new)))
         clearCommitted(at: now)
+        resetStages()
     }
 }

@@ -84,8 +84,10 @@ extension FrameParticipant {
     mutating func hurryRoot(at now: Instant) {
         guard let root, root.phase == .idle, !isComplete, root.abandonedInRow == 0 else { return }
         guard deque.isEmpty, inProgress.isEmpty, grants.lent.isEmpty, helping.isEmpty,
-            root.checks.pending.isEmpty, root.others.allSatisfy({ $0.exhausted != nil }),
+            root.checks.pending.isEmpty,
+            root.others.allSatisfy({ $0.exhausted != nil }) || root.isIdle && hasUnitsToWaive,
             !partials.isEmpty || root.others.contains(where: { ($0.exhausted ?? 0) > 0 })
+                || hasUnitsToWaive
         else { return }
         let at = root.earliestStart(at: now, configuration)
         self.root?.nextDataAt = min(root.nextDataAt, at)
@@ -120,6 +122,7 @@ extension FrameParticipant {
         statistics.roundsStarted += 1
         heardAt = now
         sealOpen()
+        sealWaived()
         for participant in gone {
             emit(.event(.dismissed(participant)))
             self.root?.checks.expire(asked: participant, at: now)
@@ -286,7 +289,7 @@ extension FrameParticipant {
         guard let root, !isComplete, root.others.allSatisfy({ $0.report != nil }),
             root.countsLossesAt <= now, !lacks(.lossesNotCounted)
         else { return }
-        var ranges = ledger.ranges + partials.coverage.ranges + claims.ranges
+        var ranges = ledger.ranges + partials.coverage.ranges + claims.ranges + closedUnits.ranges
         for member in root.others {
             guard let report = member.report else { continue }
             ranges += report.claims.ranges
@@ -333,6 +336,7 @@ extension FrameParticipant {
         statistics.filmsAdopted += 1
         ledgerBook.replace(with: filmCoverage)
         clearCommitted(at: now)
+        resetStages()
         self.root?.loss.reset()
         self.root?.phase = .idle
         self.root?.nextDataAt = now

@@ -132,7 +132,7 @@ extension FrameParticipant {
     func report(for round: RoundID) -> RoundReport {
         RoundReport(
             round: round,
-            seals: partials.seals.map {
+            seals: partials.seals.filter { !$0.isWaived }.map {
                 RoundReport.Seal(
                     number: $0.number, coverage: $0.coverage, digests: digests(of: $0.coverage))
             },
@@ -207,6 +207,7 @@ extension FrameParticipant {
         if !dropped.seals.isEmpty { emit(.drop(dropped.seals)) }
         if dropped.open { emit(.dropOpen) }
         statistics.unitsDuplicated += dropped.unitsWasted
+        if !dropped.waived.isEmpty { root?.stages?.restore(dropped.waived) }
         if !digests.isEmpty { forgetDigests() }
         deque.remove(ledger)
         helping.subtract(ledger)

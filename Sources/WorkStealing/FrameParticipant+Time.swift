@@ -51,6 +51,7 @@ extension FrameParticipant {
         noteFirstPass(at: now)
         beginFetch(at: now)
         if root != nil {
+            judgeTiles()
             hurryRoot(at: now)
             hurryFirstImage(at: now)
         }

@@ -86,7 +86,7 @@ public struct FrameParticipant: Sendable {
     private var outbox: [FrameDirective] = []
     private var outboxHead = 0
 
-    /// The originator: root of term 1; all units are its claims.
+    /// The originator: root of term 1; all units are its claims, or those of the first stage.
     public init(
         originating frame: FrameID, workSpace: WorkSpace, identity: ParticipantID,
         configuration: FrameConfiguration, seed: UInt64, at now: Instant
@@ -97,8 +97,9 @@ public struct FrameParticipant: Sendable {
             at: now)
         standing = .listed
         participants = [identity]
-        deque.add(IntervalSet(workSpace.all))
+        deque.add(IntervalSet(workSpace.units(ofStage: 0)))
         var root = RootState(members: [identity], at: now)
+        if workSpace.isAdaptive { root.stages = StageBook(workSpace, film: filmCoverage) }
         root.startedAt = now - configuration.startIntervalMin
         root.nextDataAt = now + configuration.roundIntervalHurried
         root.nextStartAt = root.nextDataAt
@@ -170,7 +171,7 @@ public struct FrameParticipant: Sendable {
     public var remainingSamples: Double { Double(deque.samples) }
     /// Whether `takeUnit` would return a unit.
     public var hasWork: Bool { !deque.isEmpty || !helping.isEmpty || !checkWork.isEmpty }
-    /// Units rendered here that the ledger lacks.
+    /// Units rendered or waived here that the ledger lacks.
     public var uncommitted: IntervalSet { partials.coverage }
     /// The coverage of the open partial film.
     public var openCoverage: IntervalSet { partials.open }

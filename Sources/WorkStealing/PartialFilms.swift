@@ -11,6 +11,8 @@ struct PartialFilms: Sendable {
         /// Whether units that go down with this partial return to the claims: not after a
         /// dismissal, when they have been given to others.
         var isReclaimable: Bool
+        /// Of units that a root has waived: it is no rendering, and no other root's business.
+        var isWaived = false
     }
 
     /// What `drop` has let go.
@@ -19,7 +21,9 @@ struct PartialFilms: Sendable {
         var open = false
         /// Units that the ledger lacks and this node had claimed.
         var reclaimed = IntervalSet()
-        /// Units that were dropped unmerged.
+        /// Units that the ledger lacks and this root had waived.
+        var waived = IntervalSet()
+        /// Units that were rendered and dropped unmerged.
         var unitsWasted = 0
     }
 
@@ -55,10 +59,20 @@ struct PartialFilms: Sendable {
         return append(IntervalSet(SampleRange(unit, unit + 1)), isReclaimable: false)
     }
 
-    private mutating func append(_ coverage: IntervalSet, isReclaimable: Bool) -> SealNumber {
+    /// Makes a partial film of units that nobody has to render.
+    mutating func seal(waived units: IntervalSet) -> SealNumber {
+        append(units, isReclaimable: false, isWaived: true)
+    }
+
+    private mutating func append(
+        _ coverage: IntervalSet, isReclaimable: Bool, isWaived: Bool = false
+    ) -> SealNumber {
         let number = SealNumber(nextNumber)
         nextNumber += 1
-        seals.append(Sealed(number: number, coverage: coverage, isReclaimable: isReclaimable))
+        seals.append(
+            Sealed(
+                number: number, coverage: coverage, isReclaimable: isReclaimable,
+                isWaived: isWaived))
         return number
     }
 
@@ -76,7 +90,11 @@ struct PartialFilms: Sendable {
         for seal in seals where !seal.coverage.isDisjoint(with: ledger) {
             dropped.seals.append(seal.number)
             let rest = seal.coverage.subtracting(ledger)
-            dropped.unitsWasted += rest.count
+            if seal.isWaived {
+                dropped.waived.formUnion(rest)
+            } else {
+                dropped.unitsWasted += rest.count
+            }
             if seal.isReclaimable { dropped.reclaimed.formUnion(rest) }
         }
         if !dropped.seals.isEmpty {
@@ -85,12 +103,21 @@ struct PartialFilms: Sendable {
         return dropped
     }
 
-    /// Drops everything; nothing of it returns to the claims.
+    /// Drops everything that was rendered; nothing of it returns to the claims.
     mutating func dropAll() -> Dropped {
-        var dropped = Dropped(seals: seals.map(\.number), open: !open.isEmpty)
-        dropped.unitsWasted = coverage.count
-        (open, seals, openIsReclaimable) = (IntervalSet(), [], true)
+        let rendered = seals.filter { !$0.isWaived }
+        var dropped = Dropped(seals: rendered.map(\.number), open: !open.isEmpty)
+        dropped.unitsWasted = rendered.reduce(open.count) { $0 + $1.coverage.count }
+        seals.removeAll { !$0.isWaived }
+        (open, openIsReclaimable) = (IntervalSet(), true)
         return dropped
+    }
+
+    /// Drops what was waived, and returns the numbers.
+    mutating func dropWaived() -> [SealNumber] {
+        let numbers = seals.filter(\.isWaived).map(\.number)
+        seals.removeAll(where: \.isWaived)
+        return numbers
     }
 
     /// This node was dismissed: its units belong to others now.

@@ -29,6 +29,11 @@ package enum ProtocolMutation: String, Hashable, Sendable, CaseIterable {
     case lossesNotCounted
     /// The root counts on partial films that have failed to arrive again and again.
     case muteWaitedFor
+    /// The root of an adaptive frame decides about tiles of which it has rendered the stages, though
+    /// its film lacks some.
+    case stagesJudgedEarly
+    /// What tiles of an adaptive frame do not need is not put into the film.
+    case waivedUnitsForgotten
     /// Partial films of one unit share their numbers with others.
     case partialsNotToldApart
 }

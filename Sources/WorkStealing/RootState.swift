@@ -119,6 +119,10 @@ struct RootState: Sendable {
     var helped: [Int: Helped] = [:]
     /// Units rendered twice.
     var checks = CheckBook()
+    /// The stages of an adaptive frame's tiles, and how many units the film had when they were last
+    /// looked at.
+    var stages: StageBook?
+    var judgedUnits = -1
     /// What the reports say of late units; nil when one has changed.
     var lateBook: LateBook?
 
@@ -270,6 +274,7 @@ struct RootState: Sendable {
     }
 
     func checkInvariants() {
+        stages?.checkInvariants()
         precondition(index.count == members.count)
         for (position, member) in members.enumerated() {
             precondition(index[member.id] == position)

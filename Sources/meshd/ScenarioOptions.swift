@@ -22,6 +22,8 @@ struct ScenarioOptions: ParsableArguments {
             "Pixels and samples for each. (default: 256x192, 16 to 64 samples)",
             valueName: "WxHxSPP"))
     var frame: FrameSize?
+    @Flag(help: "Spare tiles of the frame, by chance, the samples after 16, 32, 48, 64, 96, …")
+    var adaptive = false
     @Option(help: ArgumentHelp("What all nodes need for the frame at best.", valueName: "seconds"))
     var ideal = 8.0
     @Option(help: ArgumentHelp("The node that submits it. (default: any)", valueName: "index"))
@@ -94,6 +96,7 @@ struct ScenarioOptions: ParsableArguments {
         scenario.nodes = nodes
         scenario.speeds = speeds?.distribution
         scenario.frame = frame?.job
+        scenario.isAdaptive = adaptive
         scenario.idealSeconds = ideal
         scenario.originator = originator
         scenario.startsJoined = joined

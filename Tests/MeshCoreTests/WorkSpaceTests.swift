@@ -136,7 +136,7 @@ struct WorkSpaceTests {
         #expect(ends == [16, 32, 48, 64, 96, 144, 208, 300])
         #expect(try adaptive(16).stageCount == 1)
         #expect(try adaptive(1).stageCount == 1)
-        #expect(try adaptive(65_536).stageCount == 24)
+        #expect(try adaptive(65_536).stageCount == 22)
     }
 
     @Test(

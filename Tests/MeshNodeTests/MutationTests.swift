@@ -36,6 +36,8 @@ struct MutationTests {
         Plant(.lossesNotCounted, .unheldUnits),
         Plant(.partialsNotToldApart, .disagreement),
         Plant(.muteWaitedFor, .unfinished),
+        Plant(.stagesJudgedEarly, .untimelyVerdict),
+        Plant(.waivedUnitsForgotten, .unfinished),
     ]
 
     /// A run in which the rule matters.
@@ -54,6 +56,9 @@ struct MutationTests {
             run.submissions = Array(run.submissions.prefix(1))
             let mute = (run.submissions[0].node + 1) % run.nodes.count
             run.faults = [ScheduledFault(time: .zero, fault: .mute(node: mute, nil))]
+        case .stagesJudgedEarly, .waivedUnitsForgotten:
+            run.submissions[0].job.isAdaptive = true
+            run.submissions[0].job.samplesPerPixel = 64
         case .ledgerTakenForFilm:
             run.node.frame.keepsFilm = false
         default: break

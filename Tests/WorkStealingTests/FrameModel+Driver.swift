@@ -82,6 +82,7 @@ extension FrameModel {
             node.open = TallyFilm(units: units)
         case .drop(let numbers): for number in numbers { node.sealed[number] = nil }
         case .dropOpen: node.open = TallyFilm(units: units)
+        case .judge, .sealWaived: preconditionFailure("the model's frames are not adaptive")
         case .contribute(let round, let seals, let places):
             let stripes = places.map {
                 ModelGathering.Stripe(parent: $0.parent, children: $0.children)

@@ -14,6 +14,7 @@ protocol FrameDriverHost: StreamOpener {
     var identity: ParticipantID { get }
     var logger: Logger { get }
     func gathered(_ frame: FrameID, round: RoundID, coverage: IntervalSet)
+    func judged(_ frame: FrameID, _ asked: [TileStage], needed: Set<Int>, term: Term)
     func contributionFailed(_ frame: FrameID, round: RoundID, cause: ParticipantID)
     func sumArrived(
         _ frame: FrameID, round: RoundID, coverage: IntervalSet, ledger: IntervalSet
@@ -42,14 +43,14 @@ final class FrameDriver {
     private var contributions: [RoundID: StripedContribution] = [:]
     private var receptions: [RoundID: SumReception] = [:]
     private var fetch: FilmFetch?
-    private var isClosed = false
+    private(set) var isClosed = false
     /// Children that began to send before this node had its plan.
     private var early: [EarlyStream] = []
     /// The last round this node had a part in.
     private var lastRound: RoundID?
     /// Whole films on their way to others.
     private var answers = 0
-    private unowned let host: any FrameDriverHost
+    unowned let host: any FrameDriverHost
 
     private struct EarlyStream {
         let round: RoundID
@@ -99,6 +100,10 @@ final class FrameDriver {
             for number in numbers { sealed[number] = nil }
         case .dropOpen:
             open = Film(workSpace: workSpace)
+        case .judge(let tiles, let term):
+            judge(tiles, term: term)
+        case .sealWaived(let number, let units):
+            sealed[number] = film(waiving: units)
         case .contribute(let round, let seals, let places):
             contribute(round, seals: seals, places: places)
         case .gather(let round, let seals, let stripes):
@@ -358,7 +363,7 @@ final class FrameDriver {
         }
     }
 
-    private func report(_ what: String, _ error: any Error) {
+    func report(_ what: String, _ error: any Error) {
         host.logger.error("frame \(frame): \(what): \(error)")
     }
 

@@ -195,6 +195,11 @@ extension NodeRuntime: FrameDriverHost {
         drive()
     }
 
+    func judged(_ frame: FrameID, _ asked: [TileStage], needed: Set<Int>, term: Term) {
+        node.judged(frame, asked, needed: needed, term: term, at: EventLoop.now)
+        drive()
+    }
+
     func contributionFailed(_ frame: FrameID, round: RoundID, cause: ParticipantID) {
         node.contributionFailed(frame, round: round, cause: cause, at: EventLoop.now)
         drive()

@@ -56,6 +56,8 @@ struct FuzzedNode {
 
     static let job = JobDescription(
         width: 20, height: 13, tileSize: 8, samplesPerPixel: 5, payload: [1])
+    static let adaptiveJob = JobDescription(
+        width: 20, height: 13, tileSize: 8, samplesPerPixel: 70, isAdaptive: true, payload: [1])
     /// Directives that one input may cause.
     private static let directivesMax = 100_000
 
@@ -105,8 +107,9 @@ struct FuzzedNode {
         switch argument & 3 {
         case 0, 1:
             guard keepers.count < 4 else { return }
-            let frame = node.submit(Self.job, at: now)
-            keepers[frame] = Keeper(space: Self.job.workSpace)
+            let job = argument & 0x80 == 0 ? Self.job : Self.adaptiveJob
+            let frame = node.submit(job, at: now)
+            keepers[frame] = Keeper(space: job.workSpace)
         case 2:
             let frames = keepers.keys.sorted()
             guard !frames.isEmpty else { return }
@@ -239,6 +242,10 @@ struct FuzzedNode {
         case .drop(let numbers):
             for number in numbers { keepers[frame]?.seals[number] = nil }
         case .dropOpen: keepers[frame]?.open = IntervalSet()
+        case .judge(let tiles, let term):
+            let needed = tiles.filter { ($0.tile + $0.stage) % 3 != 0 }.map(\.tile)
+            node.judged(frame, tiles, needed: Set(needed), term: term, at: now)
+        case .sealWaived(let number, let units): keepers[frame]?.seals[number] = units
         case .contribute(let round, let seals, places: _):
             keepers[frame]?.round = round
             let own = union(of: seals, frame)
