@@ -14,6 +14,8 @@ public struct JobDescription: Hashable, Sendable {
     public var samplesPerPixel: Int
     /// The share of the units that are rendered twice, on different nodes, and compared: 0 to 1.
     public var verifiedShare: Double
+    /// Whether later stages of the work are for those tiles only that need them.
+    public var isAdaptive: Bool
     /// The frame's share of each node's devices, beside other frames': of two, one of twice the
     /// priority gets twice the samples. 1 to ``priorityMax``.
     public var priority: Int
@@ -28,14 +30,15 @@ public struct JobDescription: Hashable, Sendable {
 
     public init(
         width: Int, height: Int, tileSize: Int = 32, samplesPerPixel: Int,
-        verifiedShare: Double = 0, priority: Int = JobDescription.priorityDefault,
-        payload: [UInt8] = []
+        verifiedShare: Double = 0, isAdaptive: Bool = false,
+        priority: Int = JobDescription.priorityDefault, payload: [UInt8] = []
     ) {
         self.width = width
         self.height = height
         self.tileSize = tileSize
         self.samplesPerPixel = samplesPerPixel
         self.verifiedShare = verifiedShare
+        self.isAdaptive = isAdaptive
         self.priority = priority
         self.payload = payload
     }
@@ -46,7 +49,8 @@ public struct JobDescription: Hashable, Sendable {
         guard let grid = TileGrid(width: width, height: height, tileSize: tileSize) else {
             return nil
         }
-        return WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel)
+        return WorkSpace(
+            grid: grid, samplesPerPixel: samplesPerPixel, isAdaptive: isAdaptive)
     }
 
     /// Whether the job may enter a mesh: all of it is within bounds, so that there is a
