@@ -13,11 +13,11 @@ public struct JobDescription: Hashable, Sendable {
     public var tileSize: Int
     /// The most samples of a pixel.
     public var samplesPerPixel: Int
-    /// Whether later stages are for those tiles only that need them; the payload says how much noise
-    /// is too much.
-    public var isAdaptive: Bool
     /// The share of the units that are rendered twice, on different nodes, and compared: 0 to 1.
     public var verifiedShare: Double
+    /// Whether later stages of the work are for those tiles only that need them (docs/PROTOCOL.md §9);
+    /// the payload says how much noise is too much.
+    public var isAdaptive: Bool
     /// The frame's share of each node's devices, beside other frames': of two, one of twice the
     /// priority gets twice the samples. 1 to ``priorityMax``.
     public var priority: Int
@@ -32,15 +32,15 @@ public struct JobDescription: Hashable, Sendable {
 
     public init(
         width: Int, height: Int, tileSize: Int = 32, samplesPerPixel: Int,
-        isAdaptive: Bool = false, verifiedShare: Double = 0, priority: Int = JobDescription.priorityDefault,
-        payload: [UInt8] = []
+        verifiedShare: Double = 0, isAdaptive: Bool = false,
+        priority: Int = JobDescription.priorityDefault, payload: [UInt8] = []
     ) {
         self.width = width
         self.height = height
         self.tileSize = tileSize
         self.samplesPerPixel = samplesPerPixel
-        self.isAdaptive = isAdaptive
         self.verifiedShare = verifiedShare
+        self.isAdaptive = isAdaptive
         self.priority = priority
         self.payload = payload
     }

@@ -200,7 +200,7 @@ extension ScheduleFile.Frame {
     ) throws(ScheduleFile.Malformed) -> SimulationConfiguration.Submission {
         let job = JobDescription(
             width: width, height: height, tileSize: tileSize, samplesPerPixel: samplesPerPixel,
-            isAdaptive: adaptive ?? false, verifiedShare: verifiedShare ?? 0,
+            verifiedShare: verifiedShare ?? 0, isAdaptive: adaptive ?? false,
             priority: priority ?? JobDescription.priorityDefault)
         guard job.isValid, (0..<nodes).contains(node) else {
             throw ScheduleFile.Malformed("a frame's size, share, priority or node is out of bounds")

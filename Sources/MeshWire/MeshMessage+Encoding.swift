@@ -73,6 +73,7 @@ extension JobDescription: WireValue {
         proto.samplesPerPixel = UInt32(samplesPerPixel)
         proto.payload = ProtoJob.data(payload)
         proto.verifiedShare = verifiedShare
+        proto.isAdaptive = isAdaptive
         proto.priority = UInt32(priority)
         return proto
     }
@@ -82,6 +83,7 @@ extension JobDescription: WireValue {
         let job = JobDescription(
             width: Int(proto.width), height: Int(proto.height), tileSize: Int(proto.tileSize),
             samplesPerPixel: Int(proto.samplesPerPixel), verifiedShare: proto.verifiedShare,
+            isAdaptive: proto.isAdaptive,
             priority: proto.priority == 0 ? Self.priorityDefault : Int(proto.priority),
             payload: Array(proto.payload))
         guard job.isValid else { throw .invalid("job: its sizes") }

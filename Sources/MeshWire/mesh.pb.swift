@@ -467,6 +467,9 @@ nonisolated struct ProtoJob: Sendable {
   /// The share beside other frames: 1 to 100; 0, of senders before 1.1, means 10.
   var priority: UInt32 = 0
 
+  /// Later stages are for tiles that need them.
+  var isAdaptive: Bool = false
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1841,7 +1844,7 @@ nonisolated extension ProtoEmpty: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Job"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}width\0\u{1}height\0\u{3}tile_size\0\u{3}samples_per_pixel\0\u{1}payload\0\u{3}verified_share\0\u{1}priority\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}width\0\u{1}height\0\u{3}tile_size\0\u{3}samples_per_pixel\0\u{1}payload\0\u{3}verified_share\0\u{1}priority\0\u{3}is_adaptive\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1856,6 +1859,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       case 5: try { try decoder.decodeSingularBytesField(value: &self.payload) }()
       case 6: try { try decoder.decodeSingularDoubleField(value: &self.verifiedShare) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.priority) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.isAdaptive) }()
       default: break
       }
     }
@@ -1883,6 +1887,9 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if self.priority != 0 {
       try visitor.visitSingularUInt32Field(value: self.priority, fieldNumber: 7)
     }
+    if self.isAdaptive != false {
+      try visitor.visitSingularBoolField(value: self.isAdaptive, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1894,6 +1901,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if lhs.payload != rhs.payload {return false}
     if lhs.verifiedShare != rhs.verifiedShare {return false}
     if lhs.priority != rhs.priority {return false}
+    if lhs.isAdaptive != rhs.isAdaptive {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -80,7 +80,7 @@ struct WireTests {
                 frame,
                 JobDescription(
                     width: 1_920, height: 1_080, samplesPerPixel: 64, verifiedShare: 0.01,
-                    payload: [1, 2, 0, 255])),
+                    isAdaptive: true, payload: [1, 2, 0, 255])),
         ]
 
     static let openings: [StreamOpening] =
