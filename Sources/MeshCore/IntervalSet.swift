@@ -111,6 +111,20 @@ public struct IntervalSet: Hashable, Sendable, CustomStringConvertible {
         return result
     }
 
+    /// The units of one range that are in the set.
+    /// - Complexity: logarithmic, and linear in the ranges of the result.
+    public func intersection(_ range: SampleRange) -> IntervalSet {
+        var result = IntervalSet()
+        var index = firstRange(endingAfter: range.lowerBound)
+        while index < ranges.count, ranges[index].lowerBound < range.upperBound {
+            let lower = max(ranges[index].lowerBound, range.lowerBound)
+            let upper = min(ranges[index].upperBound, range.upperBound)
+            if lower < upper { result.append(SampleRange(lower, upper)) }
+            index += 1
+        }
+        return result
+    }
+
     public func subtracting(_ other: IntervalSet) -> IntervalSet {
         if isEmpty || other.isEmpty { return self }
         var result = IntervalSet()

@@ -69,11 +69,13 @@ struct FilmImageTests {
         var random = RandomNumbers(seed: seed)
         let space = try smallSpace(samples: 37)
         let coverage = randomCoverage(space, from: &random)
-        let counts = space.samplesPerPixel(ofTilesIn: coverage)
+        let counts = space.samplesPerPixel(ofTilesIn: FilmExtent(coverage: coverage))
         let sum = counts.indices.reduce(0) {
             $0 + counts[$1] * space.grid.rectangle(ofTile: $1).area
         }
         #expect(sum == space.sampleCount(of: coverage))
-        #expect(space.samplesPerPixel(ofTilesIn: IntervalSet(space.all)).allSatisfy { $0 == 37 })
+        #expect(
+            space.samplesPerPixel(ofTilesIn: FilmExtent(coverage: IntervalSet(space.all)))
+                .allSatisfy { $0 == 37 })
     }
 }

@@ -12,8 +12,12 @@ struct FilmPackingTests {
         var bytes: [UInt8] = [1, 2, 3]
         tile.pack(into: &bytes)
         #expect(bytes.prefix(3) == [1, 2, 3])
-        #expect(bytes.count - 3 <= FilmTile.packedSizeMax(pixelCount: tile.pixelCount))
-        return try FilmTile.unpack(from: Array(bytes.dropFirst(3)), pixelCount: tile.pixelCount)
+        let most = FilmTile.packedSizeMax(
+            pixelCount: tile.pixelCount, isAdaptive: tile.isAdaptive)
+        #expect(bytes.count - 3 <= most)
+        return try FilmTile.unpack(
+            from: Array(bytes.dropFirst(3)), pixelCount: tile.pixelCount,
+            isAdaptive: tile.isAdaptive)
     }
 
     @Test(

@@ -29,7 +29,7 @@ struct FilmStreamTests {
             offset = end
         }
         try decoder.finish()
-        return try assembly.finish(coverage: decoder.coverage ?? IntervalSet())
+        return try assembly.finish(decoder.extent ?? FilmExtent())
     }
 
     @Test("A film comes back from pieces of any size", arguments: [1, 5, 1_000, 1 << 20])
@@ -54,7 +54,7 @@ struct FilmStreamTests {
         let left = try randomFilm(space, IntervalSet(SampleRange(0, 3)), from: &random)
         let right = try randomFilm(space, IntervalSet(SampleRange(7, 11)), from: &random)
         let coverage = left.coverage.union(right.coverage)
-        var writer = FilmStreamWriter(workSpace: space, coverage: coverage)
+        var writer = FilmStreamWriter(workSpace: space, extent: FilmExtent(coverage: coverage))
         var bytes: [UInt8] = []
         while let index = writer.nextTile {
             var tile = FilmTile(pixelCount: space.grid.rectangle(ofTile: index).area)
@@ -109,7 +109,8 @@ struct FilmStreamTests {
         _ space: WorkSpace, _ ranges: [(Int, Int)], _ elements: [[UInt8]]
     ) -> [UInt8] {
         let coverage = IntervalSet(ranges.map { SampleRange($0.0, $0.1) })
-        let head = FilmStream.head(workSpace: space, coverage: coverage)
+        let head = FilmStream.head(
+            workSpace: space, extent: FilmExtent(coverage: coverage))
         var writer = ByteWriter()
         writer.write(contentsOf: FilmStream.magic)
         writer.write(UInt32(head.count))

@@ -163,7 +163,7 @@ struct FilmTests {
         try assembly.add(right)
         var sum = left
         try sum.add(right)
-        let film = try assembly.finish(coverage: coverage.union(rest))
+        let film = try assembly.finish(FilmExtent(coverage: coverage.union(rest)))
         #expect(film == sum)
         film.checkInvariants()
     }
@@ -180,13 +180,14 @@ struct FilmTests {
         try assembly.add(tile: 0, tile)
         let whole = assembly
         #expect(throws: FilmError.missingTile(1)) {
-            try whole.finish(coverage: IntervalSet(SampleRange(0, 2)))
+            try whole.finish(FilmExtent(coverage: IntervalSet(SampleRange(0, 2))))
         }
         #expect(throws: FilmError.tileWithoutUnits(0)) {
-            try whole.finish(coverage: IntervalSet())
+            try whole.finish(FilmExtent())
         }
         #expect(throws: FilmError.unitOutside(space.count)) {
-            try whole.finish(coverage: IntervalSet(SampleRange(0, space.count + 1)))
+            try whole.finish(
+                FilmExtent(coverage: IntervalSet(SampleRange(0, space.count + 1))))
         }
     }
 

@@ -80,6 +80,25 @@ struct OutputTests {
         #expect(Set(image.samples) == [0, 1, 2])
     }
 
+    @Test("The file of an adaptive frame shows the error and the samples of each tile")
+    func exrOfAdaptiveFrame() throws {
+        var random = RandomNumbers(seed: 5)
+        let space = try smallSpace(samples: 64, isAdaptive: true)
+        let film = try randomAdaptiveFilm(
+            space, within: IntervalSet(space.all), from: &random)
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/picture.exr"
+        try PictureWriter().write(film, to: path, metadata: [])
+        let image = FilmImage(film)
+        let read = try EXRContents(path: path, strings: [], ints: [], doubles: [])
+        let noise = try #require(image.noise)
+        #expect(read.channels["noise"] == noise)
+        #expect(read.types["noise"] == EXR_PIXEL_FLOAT)
+        #expect(Set(noise).count > 12)
+        #expect(read.channels["samples"] == image.samples.map { Float($0) })
+        #expect(Set(image.samples).count > 2)
+    }
+
     @Test("Light beyond a half is written as the largest half")
     func brightLight() throws {
         let folder = try TemporaryFolder()

@@ -113,11 +113,52 @@ struct RenderStageTests {
         slots.normalZ[0] = 3 * 0x1p-15
         var tile = FilmTile(pixelCount: 1)
         let order = PixelOrder(PixelRectangle(x: 0, y: 0, width: 1, height: 1))
-        slots.accumulate(order: order, samplesPerPixel: 4, into: &tile)
+        slots.accumulate(order: order, samples: 0..<4, into: &tile)
         // Ties go to even: half a step down, one and a half steps up.
         #expect(tile.wide == [1 << 23, 1 << 24 + 2, 1 << 46, 3 << 15])
         #expect(tile.narrow == [1, 1 << 14, 1 << 13, 0, -(1 << 14), 0, 2])
         #expect(tile.nonFiniteSamples == 2)
+    }
+
+    @Test("In adaptive frames the control samples add their luminance to a plane of its own")
+    func controlAccumulation() {
+        let memory = AlignedBuffer<Float>(count: SlotTable.memorySize(capacity: 16))
+        defer { withExtendedLifetime(memory) {} }
+        let slots = SlotTable(memory: memory.base, capacity: 16)
+        // Two pixels, samples 5 … 9 of each: 8 and 9 are control samples.
+        for slot in 0..<10 { slots.radiance[slot] = SIMD4(1, 1, 1, 0) }
+        slots.radiance[3] = SIMD4(0.5, 0.5, 0.5, 0)
+        slots.radiance[4] = SIMD4(1, 0, 0, 0)
+        slots.radiance[9] = SIMD4(1, .nan, 1, 0)
+        let order = PixelOrder(PixelRectangle(x: 0, y: 0, width: 2, height: 1))
+        var tile = FilmTile(pixelCount: 2, isAdaptive: true)
+        slots.accumulate(order: order, samples: 5..<10, into: &tile)
+        let one: Int64 = 1 << 24
+        #expect(tile.wide.count == 10)
+        let first = order.pixel[0] == 0 ? 8 : 9
+        #expect(tile.wide[first] == one / 2 + 13_933 << 8)
+        #expect(tile.wide[17 - first] == one)
+        #expect(tile.nonFiniteSamples == 1)
+        // The other planes are those of any frame.
+        var plain = FilmTile(pixelCount: 2)
+        slots.accumulate(order: order, samples: 5..<10, into: &plain)
+        #expect(tile.wide[..<8] == plain.wide[...])
+        #expect(tile.narrow == plain.narrow)
+    }
+
+    @Test("Control samples are the upper half between each two powers of two, from 16 on")
+    func controlSamples() {
+        let expected = Array(8..<16) + Array(24..<32) + Array(48..<64) + Array(96..<128)
+        #expect((0..<128).filter(ControlSamples.contains) == expected)
+        for lower in 0..<70 {
+            for upper in lower..<140 {
+                let expected = (lower..<upper).count(where: ControlSamples.contains)
+                #expect(ControlSamples.count(in: lower..<upper) == expected)
+            }
+        }
+        let (r, g, b) = ControlSamples.weights
+        #expect(r + g + b == 65_536)
+        #expect(ControlSamples.luminance(1 << 46, 1 << 46, 1 << 46) == 1 << 46)
     }
 
     @Test("The benchmark counts samples and rays and gives one mean for any number of threads")

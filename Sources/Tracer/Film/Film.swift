@@ -1,6 +1,6 @@
 // The accumulated frame, or a part of it. A film tells the truth about itself (docs/PROTOCOL.md
-// §3): its coverage is exactly what was added to it, and only three operations change it: add a
-// unit it lacks, add a film of disjoint coverage, be replaced whole.
+// §3): its coverage is exactly what was added to it, and only these operations change it: add a
+// unit it lacks, waive units it lacks, add a film of disjoint coverage, be replaced whole.
 
 public import MeshCore
 
@@ -8,40 +8,45 @@ public import MeshCore
 ///
 /// A value: a copy shares its tiles until one of the two changes, and then only the tiles that
 /// change are copied, so a snapshot for a viewer or a seal costs 32 bytes a tile. A touched tile
-/// takes 60 bytes a pixel, an untouched one nothing.
+/// takes 60 bytes a pixel, 68 in an adaptive frame, an untouched one nothing.
 public struct Film: Equatable, Sendable {
     /// The frame that the film belongs to.
     public let workSpace: WorkSpace
-    /// The units whose samples the film holds.
-    public private(set) var coverage: IntervalSet
-    /// By tile index; nil exactly where the coverage has no unit of the tile.
+    /// The units that are in the film.
+    public private(set) var extent: FilmExtent
+    /// By tile index; nil exactly where the extent has no samples of the tile.
     private var tiles: [FilmTile?]
 
     /// Bytes that a touched tile takes for each of its pixels.
-    public static let bytesPerPixel =
-        FilmTile.widePlanes * MemoryLayout<Int64>.size
-        + FilmTile.narrowPlanes * MemoryLayout<Int32>.size
+    public static func bytesPerPixel(isAdaptive: Bool) -> Int {
+        FilmTile.widePlanes(isAdaptive: isAdaptive) * MemoryLayout<Int64>.size
+            + FilmTile.narrowPlanes * MemoryLayout<Int32>.size
+    }
 
     /// An empty film.
     public init(workSpace: WorkSpace) {
         self.workSpace = workSpace
-        coverage = IntervalSet()
+        extent = FilmExtent()
         tiles = [FilmTile?](repeating: nil, count: workSpace.grid.count)
     }
 
-    /// Takes tiles that are known to agree with the coverage.
-    init(workSpace: WorkSpace, coverage: IntervalSet, tiles: [FilmTile?]) {
+    /// Takes tiles that are known to agree with the extent.
+    init(workSpace: WorkSpace, extent: FilmExtent, tiles: [FilmTile?]) {
         self.workSpace = workSpace
-        self.coverage = coverage
+        self.extent = extent
         self.tiles = tiles
     }
 
-    public var isEmpty: Bool { coverage.isEmpty }
+    /// The units that are in the film, waived ones among them.
+    public var coverage: IntervalSet { extent.coverage }
+    /// The units that the film covers without samples.
+    public var waived: IntervalSet { extent.waived }
+    public var isEmpty: Bool { extent.isEmpty }
     /// Whether every unit of the frame is in the film.
     public var isComplete: Bool { coverage == IntervalSet(workSpace.all) }
 
     /// The samples of all pixels that the film holds.
-    public var sampleCount: Int { workSpace.sampleCount(of: coverage) }
+    public var sampleCount: Int { workSpace.sampleCount(of: extent) }
 
     /// Samples that were NaN or infinite and were counted as zero.
     public var nonFiniteSamples: Int64 {
@@ -57,7 +62,8 @@ public struct Film: Equatable, Sendable {
 
     /// Bytes of sums that the film holds.
     public var sizeBytes: Int {
-        tiles.reduce(0) { $0 + ($1?.pixelCount ?? 0) * Self.bytesPerPixel }
+        let perPixel = Self.bytesPerPixel(isAdaptive: workSpace.isAdaptive)
+        return tiles.reduce(0) { $0 + ($1?.pixelCount ?? 0) * perPixel }
     }
 
     /// Adds the sums of one unit.
@@ -66,12 +72,22 @@ public struct Film: Equatable, Sendable {
     public mutating func add(unit: Int, _ tile: FilmTile) throws(FilmError) {
         guard workSpace.all.contains(unit) else { throw .unitOutside(unit) }
         guard !coverage.contains(unit) else { throw .unitCoveredAlready(unit) }
-        let index = unit % workSpace.grid.count
-        guard tile.pixelCount == workSpace.grid.rectangle(ofTile: index).area else {
-            throw .wrongPixelCount(tile: index)
-        }
+        let index = workSpace.unit(unit).tile
+        try workSpace.check(tile, at: index)
         addSums(tile, toTile: index)
-        coverage.insert(unit)
+        extent.insert(unit)
+    }
+
+    /// Covers units of tiles that don't need them, without samples.
+    /// - Throws: ``FilmError`` when the film has one of the units, the frame has none such, or they
+    ///   are for all tiles; the film is then unchanged.
+    public mutating func waive(_ units: IntervalSet) throws(FilmError) {
+        guard units.upperBound <= workSpace.count else {
+            throw .unitOutside(units.upperBound - 1)
+        }
+        guard workSpace.canWaive(units) else { throw .notWaivable(units.first ?? 0) }
+        if let unit = coverage.intersection(units).first { throw .unitCoveredAlready(unit) }
+        extent.waive(units)
     }
 
     /// Adds a film of other units of the same frame.
@@ -79,13 +95,13 @@ public struct Film: Equatable, Sendable {
     ///   is then unchanged.
     public mutating func add(_ other: Film) throws(FilmError) {
         guard workSpace == other.workSpace else { throw .differentWorkSpace }
-        guard coverage.isDisjoint(with: other.coverage) else {
+        guard extent.isDisjoint(with: other.extent) else {
             throw .overlap(firstUnit: coverage.intersection(other.coverage).first ?? 0)
         }
         for (index, tile) in other.tiles.enumerated() {
             if let tile { addSums(tile, toTile: index) }
         }
-        coverage.formUnion(other.coverage)
+        extent.formUnion(other.extent)
     }
 
     /// Becomes another film of the same frame.
@@ -108,61 +124,31 @@ public struct Film: Equatable, Sendable {
         if tiles[index]?.add(tile) == nil { tiles[index] = tile }
     }
 
-    /// Traps unless the touched tiles are exactly those of the coverage, each of the right size.
+    /// Traps unless the touched tiles are exactly those of which the extent has samples, each of
+    /// the right size, and nothing is waived that must not be.
     public func checkInvariants() {
         precondition(workSpace.all.count >= coverage.upperBound)
-        let demanded = workSpace.touchedTiles(of: coverage)
+        precondition(coverage.isSuperset(of: waived) && workSpace.canWaive(waived))
+        let demanded = workSpace.touchedTiles(of: extent)
         for (index, tile) in tiles.enumerated() {
             precondition((tile != nil) == demanded[index])
             guard let tile else { continue }
             let area = workSpace.grid.rectangle(ofTile: index).area
             precondition(tile.pixelCount == area)
-            precondition(tile.wide.count == FilmTile.widePlanes * area)
+            let widePlanes = FilmTile.widePlanes(isAdaptive: workSpace.isAdaptive)
+            precondition(tile.wide.count == widePlanes * area)
             precondition(tile.narrow.count == FilmTile.narrowPlanes * area)
         }
     }
 }
 
 extension WorkSpace {
-    /// For each tile, whether it is in the stripe and the coverage has a unit of it.
-    /// - Precondition: the coverage lies in the work space.
-    func touchedTiles(of coverage: IntervalSet, in stripe: TileStripe) -> [Bool] {
-        var touched = touchedTiles(of: coverage)
-        guard stripe != .whole else { return touched }
-        for tile in touched.indices where !stripe.contains(tile: tile) { touched[tile] = false }
-        return touched
-    }
-
-    /// For each tile, whether the coverage has a unit of it.
-    /// - Precondition: the coverage lies in the work space.
-    /// - Complexity: tiles plus ranges plus units of ranges shorter than a pass.
-    func touchedTiles(of coverage: IntervalSet) -> [Bool] {
-        precondition(coverage.upperBound <= count)
-        var touched = [Bool](repeating: false, count: grid.count)
-        for range in coverage.ranges {
-            guard range.count < grid.count else {
-                return [Bool](repeating: true, count: grid.count)
-            }
-            for unit in range.lowerBound..<range.upperBound { touched[unit % grid.count] = true }
+    /// Refuses a tile of another size or frame.
+    /// - Precondition: the frame has a tile `index`.
+    func check(_ tile: FilmTile, at index: Int) throws(FilmError) {
+        guard tile.pixelCount == grid.rectangle(ofTile: index).area else {
+            throw .wrongPixelCount(tile: index)
         }
-        return touched
-    }
-
-    /// For each tile, how many samples of each of its pixels the coverage has.
-    /// - Precondition: the coverage lies in the work space.
-    func samplesPerPixel(ofTilesIn coverage: IntervalSet) -> [Int] {
-        precondition(coverage.upperBound <= count)
-        var samples = [Int](repeating: 0, count: grid.count)
-        for range in coverage.ranges {
-            var lower = range.lowerBound
-            while lower < range.upperBound {
-                let pass = lower / grid.count
-                let upper = min(range.upperBound, (pass + 1) * grid.count)
-                let perPixel = unit(lower).samples.count
-                for unit in lower..<upper { samples[unit - pass * grid.count] += perPixel }
-                lower = upper
-            }
-        }
-        return samples
+        guard tile.isAdaptive == isAdaptive else { throw .wrongPlanes(tile: index) }
     }
 }

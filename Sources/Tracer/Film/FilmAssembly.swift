@@ -23,9 +23,7 @@ public struct FilmAssembly: Sendable {
     /// - Throws: ``FilmError`` when the frame has no such tile, or one of another size.
     public mutating func add(tile index: Int, _ tile: FilmTile) throws(FilmError) {
         guard tiles.indices.contains(index) else { throw .tileOutside(index) }
-        guard tile.pixelCount == workSpace.grid.rectangle(ofTile: index).area else {
-            throw .wrongPixelCount(tile: index)
-        }
+        try workSpace.check(tile, at: index)
         if tiles[index]?.add(tile) == nil { tiles[index] = tile }
     }
 
@@ -36,6 +34,7 @@ public struct FilmAssembly: Sendable {
         guard packed.pixelCount == workSpace.grid.rectangle(ofTile: index).area else {
             throw .wrongPixelCount(tile: index)
         }
+        guard packed.isAdaptive == workSpace.isAdaptive else { throw .wrongPlanes(tile: index) }
         if tiles[index]?.add(packed) == nil { tiles[index] = packed.unpacked() }
     }
 
@@ -48,17 +47,20 @@ public struct FilmAssembly: Sendable {
         }
     }
 
-    /// The film of the tiles, with the union of the coverages that their streams carried.
-    /// - Throws: ``FilmError`` when the coverage leaves the frame, or demands other tiles than
-    ///   those that came.
-    public consuming func finish(coverage: IntervalSet) throws(FilmError) -> Film {
-        guard coverage.upperBound <= workSpace.count else {
-            throw .unitOutside(coverage.upperBound - 1)
+    /// The film of the tiles, with the union of the extents that their streams carried.
+    /// - Throws: ``FilmError`` when the extent leaves the frame, waives what must not be waived, or
+    ///   demands other tiles than those that came.
+    public consuming func finish(_ extent: FilmExtent) throws(FilmError) -> Film {
+        guard extent.coverage.upperBound <= workSpace.count else {
+            throw .unitOutside(extent.coverage.upperBound - 1)
         }
-        let demanded = workSpace.touchedTiles(of: coverage)
+        guard workSpace.canWaive(extent.waived) else {
+            throw .notWaivable(extent.waived.first ?? 0)
+        }
+        let demanded = workSpace.touchedTiles(of: extent)
         for index in demanded.indices where demanded[index] != (tiles[index] != nil) {
             throw demanded[index] ? .missingTile(index) : .tileWithoutUnits(index)
         }
-        return Film(workSpace: workSpace, coverage: coverage, tiles: tiles)
+        return Film(workSpace: workSpace, extent: extent, tiles: tiles)
     }
 }

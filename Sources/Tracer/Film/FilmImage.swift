@@ -28,6 +28,9 @@ public struct FilmImage: Sendable {
     public private(set) var values: [Float]
     /// `height × width`, row-major: the samples that each pixel has.
     public private(set) var samples: [UInt32]
+    /// `height × width`, row-major: the estimated error of the block of 8 × 8 pixels that a pixel is
+    /// in (``Film/noise(ofTile:)``), zero without samples. Nil unless the frame is adaptive.
+    public private(set) var noise: [Float]?
 
     /// Resolves a film, complete or not; a pixel without samples is black and transparent.
     /// - Complexity: linear in pixels.
@@ -40,11 +43,27 @@ public struct FilmImage: Sendable {
         samples = [UInt32](repeating: 0, count: area)
         let depthStart = Plane.depth.rawValue * area
         for index in depthStart..<(depthStart + area) { values[index] = .infinity }
-        let counts = film.workSpace.samplesPerPixel(ofTilesIn: film.coverage)
+        let counts = film.workSpace.samplesPerPixel(ofTilesIn: film.extent)
         for index in 0..<grid.count {
             guard let tile = film.tile(index) else { continue }
             resolve(tile, samplesPerPixel: counts[index], in: grid.rectangle(ofTile: index))
         }
+        if film.workSpace.isAdaptive { noise = Self.noise(of: film) }
+    }
+
+    private static func noise(of film: Film) -> [Float] {
+        let grid = film.workSpace.grid
+        var values = [Float](repeating: 0, count: grid.width * grid.height)
+        for index in 0..<grid.count {
+            let tile = grid.rectangle(ofTile: index)
+            film.forEachNoiseBlock(ofTile: index) { block, noise in
+                for row in 0..<block.height {
+                    let start = (tile.y + block.y + row) * grid.width + tile.x + block.x
+                    for x in 0..<block.width { values[start + x] = Float(noise) }
+                }
+            }
+        }
+        return values
     }
 
     /// The value of a plane at a pixel.

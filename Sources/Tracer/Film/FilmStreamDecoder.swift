@@ -27,7 +27,7 @@ public struct FilmStreamDecoder: Sendable {
     /// The tiles that the stream has.
     public let stripe: TileStripe
     /// The units in the stream; nil until its head is there.
-    public private(set) var coverage: IntervalSet?
+    public private(set) var extent: FilmExtent?
     private var state = State.head
     private var demanded: [Bool] = []
     private var previous = -1
@@ -106,7 +106,9 @@ public struct FilmStreamDecoder: Sendable {
         }
         guard source.count >= magic.count + 4 else { return false }
         let length = length(source, at: magic.count)
-        guard length <= FilmStream.headSizeMax else { throw .invalid("length of a film's head") }
+        guard length <= FilmStream.headSizeMax(isAdaptive: workSpace.isAdaptive) else {
+            throw .invalid("length of a film's head")
+        }
         let end = magic.count + 4 + length
         guard source.count >= end else { return false }
         var reader = ByteReader(Array(source[(magic.count + 4)..<end]))
@@ -116,16 +118,35 @@ public struct FilmStreamDecoder: Sendable {
                 throw .invalid("film: it belongs to another frame")
             }
         }
-        let coverage = try IntervalSet(from: &reader)
-        guard reader.remaining == 0 else { throw .invalid("length of a film's head") }
-        guard coverage.upperBound <= workSpace.count else {
-            throw .invalid("coverage: it leaves the frame")
-        }
-        demanded = workSpace.touchedTiles(of: coverage, in: stripe)
-        self.coverage = coverage
+        let extent = try readExtent(&reader)
+        demanded = workSpace.touchedTiles(of: extent, in: stripe)
+        self.extent = extent
         offset = end
         state = .tile
         return true
+    }
+
+    /// Reads the rest of the head: the coverage and, of an adaptive frame, what is waived.
+    private func readExtent(_ reader: inout ByteReader) throws(MalformedBytes) -> FilmExtent {
+        let coverage = try IntervalSet(from: &reader)
+        guard coverage.upperBound <= workSpace.count else {
+            throw .invalid("coverage: it leaves the frame")
+        }
+        var waived = IntervalSet()
+        if workSpace.isAdaptive {
+            guard reader.remaining > 0, try reader.readVarint() == FilmStream.adaptive else {
+                throw .invalid("film: it belongs to a frame that is not adaptive")
+            }
+            waived = try IntervalSet(from: &reader)
+            guard workSpace.canWaive(waived) else {
+                throw .invalid("waived units: they are for all tiles")
+            }
+            guard coverage.isSuperset(of: waived) else {
+                throw .invalid("waived units: they are not in the coverage")
+            }
+        }
+        guard reader.remaining == 0 else { throw .invalid("length of a film's head") }
+        return FilmExtent(coverage: coverage, waived: waived)
     }
 
     private mutating func readTile(
@@ -149,13 +170,16 @@ public struct FilmStreamDecoder: Sendable {
         guard source.count - place >= 4 else { return false }
         let pixelCount = workSpace.grid.rectangle(ofTile: index).area
         let length = length(source, at: place)
-        guard length <= FilmTile.packedSizeMax(pixelCount: pixelCount) else {
+        let isAdaptive = workSpace.isAdaptive
+        let most = FilmTile.packedSizeMax(pixelCount: pixelCount, isAdaptive: isAdaptive)
+        guard length <= most else {
             throw .invalid("length of a packed tile")
         }
         let start = place + 4
         guard source.count - start >= length else { return false }
         let packed = try PackedTile(
-            checking: source[start..<(start + length)], pixelCount: pixelCount)
+            checking: source[start..<(start + length)], pixelCount: pixelCount,
+            isAdaptive: isAdaptive)
         tiles.append(Tile(index: index, sums: packed))
         previous = index
         offset = start + length

@@ -7,47 +7,61 @@ public import MeshCore
 /// Stream of one contribution. Integers are varints unless a width is given, little-endian.
 ///
 ///     stream   = "mfs1" · UInt32 length of the head · head · tile* · 0
-///     head     = width · height · tile size · samples per pixel · coverage
+///     head     = width · height · tile size · samples per pixel · coverage · adaptive?
+///     adaptive = 1 · waived units
 ///     coverage = number of ranges · (gap before the range · its length less one)*
 ///     tile     = index less the index before (−1 before the first) · UInt32 length · packed tile
 ///
-/// The tiles are exactly those that the coverage touches, ascending; a step of zero ends them. The
+/// Waived units are written as the coverage is, of which they are a part; the head of a frame that
+/// is not adaptive ends with the coverage. The tiles are exactly those of which there are units that
+/// are not waived, ascending; a step of zero ends them. The
 /// stream of a stripe has the same head, and of the tiles only those of the stripe.
 public enum FilmStream {
     /// The first four bytes; the digit is the format's version.
     static let magic = Array("mfs1".utf8)
 
     /// The head's bytes.
-    static func head(workSpace: WorkSpace, coverage: IntervalSet) -> [UInt8] {
+    static func head(workSpace: WorkSpace, extent: FilmExtent) -> [UInt8] {
         var writer = ByteWriter()
         let grid = workSpace.grid
         for number in [grid.width, grid.height, grid.tileSize, workSpace.samplesPerPixel] {
             writer.writeVarint(UInt64(number))
         }
-        coverage.write(to: &writer)
+        extent.coverage.write(to: &writer)
+        if workSpace.isAdaptive {
+            writer.writeVarint(adaptive)
+            extent.waived.write(to: &writer)
+        }
         return writer.bytes
     }
 
+    /// Stands in the head before the waived units.
+    static let adaptive: UInt64 = 1
+
     /// The most bytes of a head: geometry, and two varints of 48 bits for each range.
-    static let headSizeMax = 64 + IntervalSet.rangesMax * 14
+    static func headSizeMax(isAdaptive: Bool) -> Int {
+        64 + (isAdaptive ? 2 : 1) * IntervalSet.rangesMax * 14
+    }
 }
 
-/// Writes a stream of sums whose coverage is known and whose tiles come one at a time.
+/// Writes a stream of sums whose extent is known and whose tiles come one at a time.
 public struct FilmStreamWriter: Sendable {
-    private let grid: TileGrid
+    private let workSpace: WorkSpace
     /// Whether each tile must come.
     private let demanded: [Bool]
     private var previous = -1
     private let head: [UInt8]
     private var started = false
 
-    /// - Precondition: the coverage lies in the work space and has at most
-    ///   `IntervalSet.rangesMax` ranges.
-    public init(workSpace: WorkSpace, coverage: IntervalSet, stripe: TileStripe = .whole) {
-        precondition(coverage.ranges.count <= IntervalSet.rangesMax)
-        grid = workSpace.grid
-        demanded = workSpace.touchedTiles(of: coverage, in: stripe)
-        head = FilmStream.head(workSpace: workSpace, coverage: coverage)
+    /// - Precondition: the extent lies in the work space; coverage and waived units have at most
+    ///   `IntervalSet.rangesMax` ranges each.
+    public init(workSpace: WorkSpace, extent: FilmExtent, stripe: TileStripe = .whole) {
+        precondition(extent.coverage.ranges.count <= IntervalSet.rangesMax)
+        precondition(extent.waived.ranges.count <= IntervalSet.rangesMax)
+        precondition(workSpace.canWaive(extent.waived))
+        self.workSpace = workSpace
+        demanded = workSpace.touchedTiles(of: extent, in: stripe)
+        head = FilmStream.head(workSpace: workSpace, extent: extent)
     }
 
     /// The tile that must be written next; nil when only the end is missing.
@@ -57,7 +71,8 @@ public struct FilmStreamWriter: Sendable {
     /// - Precondition: `index` is ``nextTile``.
     public mutating func write(tile index: Int, _ tile: FilmTile, into bytes: inout [UInt8]) {
         precondition(index == nextTile)
-        precondition(tile.pixelCount == grid.rectangle(ofTile: index).area)
+        precondition(tile.pixelCount == workSpace.grid.rectangle(ofTile: index).area)
+        precondition(tile.isAdaptive == workSpace.isAdaptive)
         writeHeadOnce(into: &bytes)
         var step = ByteWriter()
         step.writeVarint(UInt64(index - previous))
@@ -99,7 +114,7 @@ public struct FilmStreamEncoder: Sendable {
 
     public init(_ film: Film) {
         self.film = film
-        writer = FilmStreamWriter(workSpace: film.workSpace, coverage: film.coverage)
+        writer = FilmStreamWriter(workSpace: film.workSpace, extent: film.extent)
     }
 
     /// The stream's next bytes, holding at most `tiles` tiles; nil after the end.

@@ -15,16 +15,17 @@ extension FilmTile {
     static let packedBlock = Int(CTRACER_BLOCK)
 
     /// The most bytes that a tile of so many pixels can take.
-    public static func packedSizeMax(pixelCount: Int) -> Int {
+    public static func packedSizeMax(pixelCount: Int, isAdaptive: Bool) -> Int {
         let blocks = (pixelCount + packedBlock - 1) / packedBlock
         let head = 11  // A varint of 64 bits and the width.
-        return 10 + widePlanes * (pixelCount * 8 + blocks * head)
+        return 10 + widePlanes(isAdaptive: isAdaptive) * (pixelCount * 8 + blocks * head)
             + narrowPlanes * (pixelCount * 4 + blocks * head)
     }
 
     /// Appends the packed tile.
     public func pack(into bytes: inout [UInt8]) {
-        let room = Self.packedSizeMax(pixelCount: pixelCount) + Int(CTRACER_PACK_SLACK)
+        let most = Self.packedSizeMax(pixelCount: pixelCount, isAdaptive: isAdaptive)
+        let room = most + Int(CTRACER_PACK_SLACK)
         withUnsafeTemporaryAllocation(byteCount: room, alignment: 16) { scratch in
             guard let base = scratch.baseAddress else { return }
             var packer = Packer(base: base)
@@ -41,9 +42,11 @@ extension FilmTile {
     /// - Throws: ``MalformedBytes`` when the bytes end too early or a width is out of bounds.
     /// - Precondition: `0 <= offset <= bytes.count`.
     public static func unpack(
-        from bytes: UnsafeRawBufferPointer, at offset: inout Int, pixelCount: Int
+        from bytes: UnsafeRawBufferPointer, at offset: inout Int, pixelCount: Int,
+        isAdaptive: Bool = false
     ) throws(MalformedBytes) -> FilmTile {
         precondition(offset >= 0 && offset <= bytes.count)
+        let widePlanes = widePlanes(isAdaptive: isAdaptive)
         var unpacker = Unpacker(bytes: bytes, offset: offset)
         let nonFiniteSamples = Unpacker.unzigzag(try unpacker.readVarint())
         // Errors leave the closures as values: rethrowing is untyped there.
@@ -65,15 +68,16 @@ extension FilmTile {
             pixelCount: pixelCount, wide: wide, narrow: narrow, nonFiniteSamples: nonFiniteSamples)
     }
 
-    /// Adds a packed tile of as many pixels that fills `bytes`; blocks without samples cost nothing.
+    /// Adds a packed tile of as many pixels and planes that fills `bytes`; blocks without samples cost nothing.
     /// - Throws: ``MalformedBytes``; the tile then holds a part of it and is of no use.
     mutating func add(packed bytes: UnsafeRawBufferPointer) throws(MalformedBytes) {
         var unpacker = Unpacker(bytes: bytes, offset: 0)
         nonFiniteSamples &+= Unpacker.unzigzag(try unpacker.readVarint())
+        let widePlanes = Self.widePlanes(isAdaptive: isAdaptive)
         let failure =
             wide.withUnsafeMutableBufferPointer {
                 unpacker.unpack(
-                    into: $0.baseAddress, Self.widePlanes, of: pixelCount, adding: true)
+                    into: $0.baseAddress, widePlanes, of: pixelCount, adding: true)
             }
             ?? narrow.withUnsafeMutableBufferPointer {
                 unpacker.unpack(
@@ -86,11 +90,12 @@ extension FilmTile {
     /// Makes sure that `bytes` are a packed tile of so many pixels, which can be unpacked and added.
     /// - Throws: ``MalformedBytes``, also when bytes are left.
     static func check(
-        packed bytes: UnsafeRawBufferPointer, pixelCount: Int
+        packed bytes: UnsafeRawBufferPointer, pixelCount: Int, isAdaptive: Bool
     ) throws(MalformedBytes) {
         var unpacker = Unpacker(bytes: bytes, offset: 0)
         _ = try unpacker.readVarint()
-        try unpacker.skip(Int64.self, planes: widePlanes, of: pixelCount)
+        try unpacker.skip(
+            Int64.self, planes: widePlanes(isAdaptive: isAdaptive), of: pixelCount)
         try unpacker.skip(Int32.self, planes: narrowPlanes, of: pixelCount)
         guard unpacker.offset == bytes.count else { throw .invalid("length of a packed tile") }
     }
@@ -98,10 +103,11 @@ extension FilmTile {
     /// Reads a packed tile of `pixelCount` pixels that fills `bytes`.
     /// - Throws: ``MalformedBytes``, also when bytes are left.
     static func unpack(
-        filling bytes: UnsafeRawBufferPointer, pixelCount: Int
+        filling bytes: UnsafeRawBufferPointer, pixelCount: Int, isAdaptive: Bool
     ) throws(MalformedBytes) -> FilmTile {
         var offset = 0
-        let tile = try unpack(from: bytes, at: &offset, pixelCount: pixelCount)
+        let tile = try unpack(
+            from: bytes, at: &offset, pixelCount: pixelCount, isAdaptive: isAdaptive)
         guard offset == bytes.count else { throw .invalid("length of a packed tile") }
         return tile
     }
@@ -109,11 +115,13 @@ extension FilmTile {
     /// Reads a packed tile of `pixelCount` pixels that fills `bytes`.
     /// - Throws: ``MalformedBytes``, also when bytes are left.
     public static func unpack(
-        from bytes: [UInt8], pixelCount: Int
+        from bytes: [UInt8], pixelCount: Int, isAdaptive: Bool = false
     ) throws(MalformedBytes) -> FilmTile {
         let result: Result<FilmTile, MalformedBytes> = bytes.withUnsafeBytes { buffer in
             do throws(MalformedBytes) {
-                return .success(try unpack(filling: buffer, pixelCount: pixelCount))
+                return .success(
+                    try unpack(
+                        filling: buffer, pixelCount: pixelCount, isAdaptive: isAdaptive))
             } catch {
                 return .failure(error)
             }

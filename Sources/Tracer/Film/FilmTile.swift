@@ -9,21 +9,24 @@
 /// | coverage (hits) | 1 | Int32 | 0 | 0, 1 |
 /// | albedo R, G, B | 3 | Int32 | 14 | 0 … 1 |
 /// | normal X, Y, Z (world) | 3 | Int32 | 14 | −1 … 1 |
+/// | luminance of the control samples; adaptive frames only | 1 | Int64 | 24 | 0 … 2²² |
 ///
 /// A sample is rounded to the nearest step, ties to even. With at most 2¹⁶ samples a pixel no sum
-/// overflows. 60 bytes a pixel.
+/// overflows. 60 bytes a pixel, and 68 in adaptive frames.
 public struct FilmTile: Hashable, Sendable {
     /// Pixels of the tile, row-major in its rectangle.
     public let pixelCount: Int
-    /// `4 × pixelCount`: planes red, green, blue, depth.
+    /// `4 × pixelCount`: planes red, green, blue, depth; in adaptive frames `5 × pixelCount`, with
+    /// the luminance of the control samples (``ControlSamples``).
     public var wide: [Int64]
     /// `7 × pixelCount`: planes coverage, albedo red, green, blue, normal x, y, z.
     public var narrow: [Int32]
     /// Samples that were NaN or infinite and were counted as zero.
     public var nonFiniteSamples: Int64
 
-    /// The number of 64-bit and 32-bit planes.
-    public static let widePlanes = 4
+    /// The number of 64-bit planes.
+    public static func widePlanes(isAdaptive: Bool) -> Int { isAdaptive ? 5 : 4 }
+    /// The number of 32-bit planes.
     public static let narrowPlanes = 7
     public static let beautyFractionBits = 24
     public static let depthFractionBits = 16
@@ -32,9 +35,11 @@ public struct FilmTile: Hashable, Sendable {
     public static let depthSampleMax: Float = 1_073_741_824
 
     /// All sums zero.
-    public init(pixelCount: Int) {
+    /// - Parameter isAdaptive: whether the tile is of an adaptive frame.
+    public init(pixelCount: Int, isAdaptive: Bool = false) {
         self.pixelCount = pixelCount
-        wide = [Int64](repeating: 0, count: Self.widePlanes * pixelCount)
+        wide = [Int64](
+            repeating: 0, count: Self.widePlanes(isAdaptive: isAdaptive) * pixelCount)
         narrow = [Int32](repeating: 0, count: Self.narrowPlanes * pixelCount)
         nonFiniteSamples = 0
     }
@@ -47,10 +52,13 @@ public struct FilmTile: Hashable, Sendable {
         self.nonFiniteSamples = nonFiniteSamples
     }
 
+    /// Whether the tile has the plane that only adaptive frames have.
+    public var isAdaptive: Bool { wide.count > Self.widePlanes(isAdaptive: false) * pixelCount }
+
     /// Adds the sums of the same tile over other samples.
-    /// - Precondition: both have the same number of pixels.
+    /// - Precondition: both have the same number of pixels and the same planes.
     public mutating func add(_ other: FilmTile) {
-        precondition(pixelCount == other.pixelCount)
+        precondition(pixelCount == other.pixelCount && wide.count == other.wide.count)
         wide.withUnsafeMutableBufferPointer { sums in
             other.wide.withUnsafeBufferPointer { added in
                 for index in 0..<sums.count { sums[index] &+= added[index] }

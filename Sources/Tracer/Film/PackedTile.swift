@@ -7,27 +7,33 @@ import MeshCore
 public struct PackedTile: Sendable {
     /// Pixels of the tile.
     public let pixelCount: Int
+    /// Whether it is of an adaptive frame.
+    public let isAdaptive: Bool
     private let bytes: ArraySlice<UInt8>
 
     /// Goes over the bytes once, without unpacking them.
     /// - Throws: ``MalformedBytes`` unless they are a packed tile of so many pixels.
-    init(checking bytes: ArraySlice<UInt8>, pixelCount: Int) throws(MalformedBytes) {
+    init(
+        checking bytes: ArraySlice<UInt8>, pixelCount: Int, isAdaptive: Bool = false
+    ) throws(MalformedBytes) {
         self.bytes = bytes
         self.pixelCount = pixelCount
+        self.isAdaptive = isAdaptive
         try withBytes { (bytes) throws(MalformedBytes) in
-            try FilmTile.check(packed: bytes, pixelCount: pixelCount)
+            try FilmTile.check(packed: bytes, pixelCount: pixelCount, isAdaptive: isAdaptive)
         }
     }
 
     /// The tile.
     public func unpacked() -> FilmTile {
         perform { (bytes) throws(MalformedBytes) in
-            try FilmTile.unpack(filling: bytes, pixelCount: pixelCount)
+            try FilmTile.unpack(
+                filling: bytes, pixelCount: pixelCount, isAdaptive: isAdaptive)
         }
     }
 
     fileprivate func add(to tile: inout FilmTile) {
-        precondition(tile.pixelCount == pixelCount)
+        precondition(tile.pixelCount == pixelCount && tile.isAdaptive == isAdaptive)
         perform { (bytes) throws(MalformedBytes) in try tile.add(packed: bytes) }
     }
 
@@ -58,6 +64,6 @@ public struct PackedTile: Sendable {
 
 extension FilmTile {
     /// Adds the sums of the same tile over other samples, block by block as they are unpacked.
-    /// - Precondition: both have the same number of pixels.
+    /// - Precondition: both have the same number of pixels and the same planes.
     public mutating func add(_ packed: PackedTile) { packed.add(to: &self) }
 }

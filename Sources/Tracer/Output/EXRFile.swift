@@ -12,6 +12,7 @@ import COpenEXR
 /// | normal.X normal.Y normal.Z | half, world space |
 /// | depth.Z | float, metres, +∞ for none |
 /// | samples | uint |
+/// | noise | float, the estimated error; adaptive frames only |
 enum EXRFile {
     /// The largest finite half: brighter light is cut to it rather than become infinite.
     static let halfMax: Float = 65_504
@@ -24,6 +25,7 @@ enum EXRFile {
         ("depth.Z", .depth),
     ]
     private static let samplesChannel = "samples"
+    private static let noiseChannel = "noise"
 
     static func write(
         _ image: FilmImage, attributes: [PictureAttribute], to file: AtomicFile
@@ -83,6 +85,7 @@ enum EXRFile {
                 try addChannel(name, type)
             }
             try addChannel(EXRFile.samplesChannel, EXR_PIXEL_UINT)
+            if image.noise != nil { try addChannel(EXRFile.noiseChannel, EXR_PIXEL_FLOAT) }
             for attribute in attributes { try set(attribute) }
             try check(exr_write_header(context), "header")
         }
@@ -115,7 +118,7 @@ enum EXRFile {
         mutating func writePixels(_ image: FilmImage) throws(OutputError) {
             var lines: Int32 = 0
             try check(exr_get_scanlines_per_chunk(context, part, &lines), "lines")
-            let channels = EXRFile.channels.count + 1
+            let channels = EXRFile.channels.count + 2
             let stride = Int(lines) * image.width
             // The chunk's lines of one channel after the other, 32 bits a value.
             let scratch = UnsafeMutableBufferPointer<UInt32>.allocate(capacity: channels * stride)
@@ -152,8 +155,10 @@ enum EXRFile {
             for index in 0..<Int(pipeline.channel_count) {
                 guard let name = pipeline.channels[index].channel_name else { continue }
                 let known = EXRFile.channels.firstIndex { $0.name == String(cString: name) }
-                let type = known == nil ? EXR_PIXEL_UINT : EXR_PIXEL_FLOAT
-                let place = (known ?? EXRFile.channels.count) * channelStride
+                let isSamples = String(cString: name) == EXRFile.samplesChannel
+                let type = isSamples ? EXR_PIXEL_UINT : EXR_PIXEL_FLOAT
+                let behind = EXRFile.channels.count + (isSamples ? 0 : 1)
+                let place = (known ?? behind) * channelStride
                 let values = scratch.baseAddress.map { UnsafeRawPointer($0 + place) }
                 pipeline.channels[index].user_bytes_per_element = 4
                 pipeline.channels[index].user_data_type = UInt16(type.rawValue)
@@ -184,5 +189,9 @@ enum EXRFile {
         }
         let target = channels.count * channelStride
         for offset in 0..<count { scratch[target + offset] = image.samples[first + offset] }
+        guard let noise = image.noise else { return }
+        for offset in 0..<count {
+            scratch[target + channelStride + offset] = noise[first + offset].bitPattern
+        }
     }
 }

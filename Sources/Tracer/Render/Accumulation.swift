@@ -6,8 +6,10 @@ extension SlotTable {
     /// Adds the wave's samples to the tile: see ``FilmTile`` for the steps of each channel.
     ///
     /// The slots of a pixel are neighbours: its sums stay in registers.
-    func accumulate(order: PixelOrder, samplesPerPixel: Int, into tile: inout FilmTile) {
+    /// - Parameter samples: those of the wave, as a part of each pixel's sequence.
+    func accumulate(order: PixelOrder, samples: Range<Int>, into tile: inout FilmTile) {
         let pixels = tile.pixelCount
+        let samplesPerPixel = samples.count
         var nonFinite: Int64 = 0
         tile.wide.withUnsafeMutableBufferPointer { wide in
             tile.narrow.withUnsafeMutableBufferPointer { narrow in
@@ -41,6 +43,28 @@ extension SlotTable {
             }
         }
         tile.nonFiniteSamples &+= nonFinite
+        if tile.isAdaptive { accumulateControl(order: order, samples: samples, into: &tile) }
+    }
+
+    /// Adds the luminance of the control samples to its plane.
+    private func accumulateControl(
+        order: PixelOrder, samples: Range<Int>, into tile: inout FilmTile
+    ) {
+        let start = FilmTile.widePlanes(isAdaptive: false) * tile.pixelCount
+        let chosen = samples.filter(ControlSamples.contains).map { $0 - samples.lowerBound }
+        guard !chosen.isEmpty else { return }
+        tile.wide.withUnsafeMutableBufferPointer { wide in
+            for (place, number) in order.pixel.enumerated() {
+                var sum: Int64 = 0
+                for offset in chosen {
+                    let sample = radiance[place * samples.count + offset]
+                    guard sample.x.isFinite, sample.y.isFinite, sample.z.isFinite else { continue }
+                    sum &+= ControlSamples.luminance(
+                        Self.beauty(sample.x), Self.beauty(sample.y), Self.beauty(sample.z))
+                }
+                wide[start + Int(number)] &+= sum
+            }
+        }
     }
 
     @inline(__always)

@@ -90,7 +90,7 @@ public final class UnitRenderer {
         let mode = ctracer_enter_float_mode()
         defer { ctracer_restore_float_mode(mode) }
         let rectangle = workSpace.grid.rectangle(ofTile: unit.tile)
-        var tile = FilmTile(pixelCount: rectangle.area)
+        var tile = FilmTile(pixelCount: rectangle.area, isAdaptive: workSpace.isAdaptive)
         let order = pixelOrder(rectangle)
         var start = unit.samples.lowerBound
         while start < unit.samples.upperBound {
@@ -129,7 +129,7 @@ public final class UnitRenderer {
             swap(&paths, &next)
             depth += 1
         }
-        slots.accumulate(order: order, samplesPerPixel: samples.count, into: &tile)
+        slots.accumulate(order: order, samples: samples, into: &tile)
     }
 
     /// Passes of one tile share their order.
