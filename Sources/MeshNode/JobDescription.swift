@@ -11,7 +11,10 @@ public struct JobDescription: Hashable, Sendable {
     public var height: Int
     /// The side of a tile, pixels.
     public var tileSize: Int
+    /// The most samples of a pixel; exactly those in a frame that is not adaptive.
     public var samplesPerPixel: Int
+    /// Whether tiles that need fewer samples get fewer.
+    public var isAdaptive: Bool
     /// The share of the units that are rendered twice, on different nodes, and compared: 0 to 1.
     public var verifiedShare: Double
     /// The frame's share of each node's devices, beside other frames': of two, one of twice the
@@ -28,13 +31,15 @@ public struct JobDescription: Hashable, Sendable {
 
     public init(
         width: Int, height: Int, tileSize: Int = 32, samplesPerPixel: Int,
-        verifiedShare: Double = 0, priority: Int = JobDescription.priorityDefault,
+        isAdaptive: Bool = false, verifiedShare: Double = 0,
+        priority: Int = JobDescription.priorityDefault,
         payload: [UInt8] = []
     ) {
         self.width = width
         self.height = height
         self.tileSize = tileSize
         self.samplesPerPixel = samplesPerPixel
+        self.isAdaptive = isAdaptive
         self.verifiedShare = verifiedShare
         self.priority = priority
         self.payload = payload
@@ -46,7 +51,7 @@ public struct JobDescription: Hashable, Sendable {
         guard let grid = TileGrid(width: width, height: height, tileSize: tileSize) else {
             return nil
         }
-        return WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel)
+        return WorkSpace(grid: grid, samplesPerPixel: samplesPerPixel, isAdaptive: isAdaptive)
     }
 
     /// Whether the job may enter a mesh: all of it is within bounds, so that there is a

@@ -142,6 +142,7 @@ extension NodeRuntime {
         let description = JobDescription(
             width: grid.width, height: grid.height, tileSize: grid.tileSize,
             samplesPerPixel: prepared.workSpace.samplesPerPixel,
+            isAdaptive: prepared.workSpace.isAdaptive,
             verifiedShare: prepared.job.verifiedShare ?? 0,
             priority: prepared.job.priority ?? JobDescription.priorityDefault,
             payload: prepared.job.encoded())
