@@ -25,7 +25,8 @@ struct FramesCommand: AsyncParsableCommand {
             rows.append([
                 frame.id, frame.scene ?? "-",
                 frame.width.map { "\($0)x\(frame.height ?? 0)" } ?? "-",
-                frame.samplesPerPixel.map(String.init) ?? "-",
+                frame.samplesPerPixel.map { (frame.isAdaptive == true ? "≤" : "") + "\($0)" }
+                    ?? "-",
                 frame.completeAt.isEmpty ? "renders" : "complete",
                 percentText(frame.committed),
                 frame.originator + (frame.originatorPresent ? "" : " (gone)"),

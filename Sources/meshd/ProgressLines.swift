@@ -45,7 +45,10 @@ struct ProgressLines {
         if progress.samplesPerSecond > 0 {
             line += "  \(samplesText(progress.samplesPerSecond)) samples/s"
         }
-        if let rest = progress.remainingSeconds { line += "  ETA \(durationText(rest))" }
+        if let rest = progress.remainingSeconds {
+            line += "  ETA " + (progress.isTotalAtMost == true ? "up to " : "")
+            line += durationText(rest)
+        }
         line += "  after \(durationText(progress.elapsedSeconds))"
         if progress.nodes.count > 1 {
             let total = Double(max(1, progress.nodes.reduce(0) { $0 + $1.samples }))

@@ -25,7 +25,19 @@ struct RenderCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
     var size = PictureSize(width: 1_280, height: 720)
 
-    @Option(help: "Samples for each pixel.") var spp = 64
+    @Option(
+        help: """
+            Samples for each pixel, with --noise-target the most. (default: 64; with \
+            --noise-target 1024)
+            """)
+    var spp: Int?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Sample adaptively: a tile gets no more samples when its estimated error, for a \
+            luminance of 1, is at most this. 0.01 is clean, 0.05 a preview.
+            """, valueName: "error"))
+    var noiseTarget: Float?
     @Option(help: "The camera's name. (default: the file's first)") var camera: String?
     @Option(
         help: ArgumentHelp("Light from infinity, .hdr or .exr, equirectangular.", valueName: "file")
@@ -61,14 +73,20 @@ struct RenderCommand: AsyncParsableCommand {
     @OptionGroup var limitOptions: LimitOptions
     @OptionGroup var stateOptions: StateOptions
 
+    /// Of each pixel, the most if the frame is adaptive.
+    private var samples: Int { spp ?? (noiseTarget == nil ? 64 : 1_024) }
+
     func validate() throws {
         guard TileGrid(width: size.width, height: size.height) != nil else {
             throw ValidationError(
                 "--size is between 1x1 and \(TileGrid.sideMax) pixels a side, "
                     + "\(TileGrid.pixelsMax >> 20) Mi pixels in all")
         }
-        guard (1...WorkSpace.samplesPerPixelMax).contains(spp) else {
+        guard (1...WorkSpace.samplesPerPixelMax).contains(samples) else {
             throw ValidationError("--spp is between 1 and \(WorkSpace.samplesPerPixelMax)")
+        }
+        if let noiseTarget, !(noiseTarget > 0 && noiseTarget <= FrameSettings.noiseTargetMax) {
+            throw ValidationError("--noise-target is above 0 and at most 1")
         }
         guard (1...1_024).contains(maxDepth) else {
             throw ValidationError("--max-depth is between 1 and 1024")
@@ -86,8 +104,8 @@ struct RenderCommand: AsyncParsableCommand {
         let interruption = Interruption()
         try output.checkWritable()
         let settings = FrameSettings(
-            width: size.width, height: size.height, samplesPerPixel: spp, maxDepth: maxDepth,
-            seed: seed, cameraName: camera)
+            width: size.width, height: size.height, samplesPerPixel: samples,
+            maxDepth: maxDepth, seed: seed, cameraName: camera, noiseTarget: noiseTarget)
         let request = RenderRequest(
             scene: scene, environment: env, root: root, settings: settings,
             verifiedShare: verify?.share, priority: priority, limits: limitOptions.limits,

@@ -56,7 +56,9 @@ struct RenderReport {
         if !output.quiet, !Terminal.isInteractive {
             Terminal.note(
                 "\(scene), \(settings.width)x\(settings.height), "
-                    + "\(settings.samplesPerPixel) samples per pixel")
+                    + (settings.noiseTarget == nil ? "" : "up to ")
+                    + "\(settings.samplesPerPixel) samples per pixel"
+                    + (settings.noiseTarget.map { ", to noise \($0)" } ?? ""))
         }
         for await update in updates {
             switch update {
@@ -115,7 +117,9 @@ struct RenderReport {
         }
         if !statistics.complete {
             Terminal.note(
-                "interrupted: the picture is \(percentText(share(of: film))) complete "
+                "interrupted: the picture is "
+                    + (settings.noiseTarget == nil ? "" : "at least ")
+                    + "\(percentText(share(of: film))) complete "
                     + "(\(output.pictures.joined(separator: ", ")))")
         } else if !output.quiet {
             summarise(film, statistics)
@@ -127,8 +131,7 @@ struct RenderReport {
     }
 
     private func share(of film: Film) -> Double {
-        let total = settings.width * settings.height * settings.samplesPerPixel
-        return Double(film.sampleCount) / Double(max(1, total))
+        Double(film.sampleCount) / Double(max(1, film.sampleCountMax))
     }
 
     private func attributes(_ statistics: RenderStatistics) -> [PictureAttribute] {
@@ -140,6 +143,12 @@ struct RenderReport {
             PictureAttribute("meshd/seconds", .double(statistics.wallSeconds)),
             PictureAttribute("meshd/filmHash", .string(statistics.filmHash)),
         ]
+        if let noiseTarget = settings.noiseTarget {
+            attributes.append(PictureAttribute("meshd/noiseTarget", .double(Double(noiseTarget))))
+        }
+        if let mean = statistics.meanSamplesPerPixel {
+            attributes.append(PictureAttribute("meshd/meanSamplesPerPixel", .double(mean)))
+        }
         // The node that gives a frame may have rendered nothing of it; PNG knows no empty texts.
         if !statistics.nodes.isEmpty {
             let shares = statistics.nodes.map { "\($0.name)=\($0.samples)" }
@@ -167,6 +176,11 @@ struct RenderReport {
                 ]
             }
             Terminal.note(table(rows))
+        }
+        if let mean = statistics.meanSamplesPerPixel {
+            Terminal.note(
+                String(format: "%.1f samples per pixel on average, ", mean)
+                    + "at most \(statistics.samplesPerPixel)")
         }
         if let checked = statistics.unitsVerified, let unchecked = statistics.unitsUnverified,
             checked + unchecked > 0

@@ -95,6 +95,47 @@ struct CommandTests {
         #expect(try await hash(["--no-mdns"]) == one)
     }
 
+    @Test("With a noise target tiles get the samples they need, and the figures say how many")
+    func adaptive() async throws {
+        let place = try Workplace()
+        func render(_ arguments: [String]) async throws -> (Statistics, ProgramResult) {
+            let result = try await place.meshd(
+                ["render", "room.glb", "--size", "128x96", "--local", "-o", "picture.exr"]
+                    + ["--stats", "stats.json"] + arguments)
+            try #require(result.ending == .exit(0), "\(result)")
+            return (try Statistics(contentsOf: place.path("stats.json")), result)
+        }
+        let (some, said) = try await render(["--noise-target", "0.1", "--spp", "256"])
+        #expect(some.complete)
+        let mean = try #require(some.meanSamplesPerPixel)
+        let share = try #require(some.waivedShare)
+        #expect(mean >= 16 && mean < 256 && abs(mean - 256 * (1 - share)) < 1e-6)
+        #expect(Double(some.nodes.reduce(0) { $0 + $1.samples }) == (mean * 128 * 96).rounded())
+        #expect(said.errors.contains("up to 256 samples per pixel"), "\(said)")
+        // The same again: what is waived is in the hash.
+        let (again, _) = try await render([
+            "--noise-target", "0.1", "--spp", "256", "--threads", "3",
+        ])
+        #expect(again.filmHash == some.filmHash)
+        // Less noise takes more samples; without a target all tiles get all.
+        let (finer, _) = try await render(["--noise-target", "0.05", "--spp", "256"])
+        #expect(try #require(finer.meanSamplesPerPixel) > mean)
+        let (all, _) = try await render(["--spp", "16"])
+        #expect(all.meanSamplesPerPixel == nil && all.waivedShare == nil)
+    }
+
+    @Test(
+        "A noise target out of bounds is refused",
+        arguments: ["0", "-0.1", "1.5", "nan", "inf", "fine"])
+    func noiseTargets(_ target: String) async throws {
+        let place = try Workplace()
+        let result = try await place.meshd(
+            Self.small + ["-o", "picture.png", "--noise-target=\(target)"])
+        #expect(result.ending == .exit(64), "\(result)")
+        #expect(result.errors.contains("noise-target"), "\(result)")
+        #expect(!place.exists("picture.png"))
+    }
+
     @Test("Quiet means that nothing is said when all goes well")
     func quiet() async throws {
         let place = try Workplace()

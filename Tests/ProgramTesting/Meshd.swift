@@ -53,6 +53,9 @@ public struct Statistics: Decodable, Sendable {
     public var width: Int
     public var height: Int
     public var samplesPerPixel: Int
+    /// Nil unless the frame is adaptive, like the next one.
+    public var meanSamplesPerPixel: Double?
+    public var waivedShare: Double?
     public var nodes: [Node]
     /// Nil of a frame that was fetched, like the next three.
     public var unitsLost: Int?

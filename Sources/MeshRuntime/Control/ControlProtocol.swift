@@ -109,7 +109,10 @@ public struct FrameReport: Codable, Sendable, Equatable {
     public var scene: String?
     public var width: Int?
     public var height: Int?
+    /// The most samples of a pixel; exactly those unless the frame is adaptive.
     public var samplesPerPixel: Int?
+    /// Whether tiles that need fewer samples get fewer.
+    public var isAdaptive: Bool?
     /// How far the node that answers is in joining it.
     public var stage: String
     /// The share of the frame in the film of the node that answers, 0 … 1.

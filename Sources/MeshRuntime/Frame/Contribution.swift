@@ -9,7 +9,7 @@ import WorkStealing
 /// What the root does with a stripe's sum.
 struct StripeSink {
     /// Called once, when it is known which units the sum will have.
-    let onCoverage: @EventLoop (IntervalSet) -> Void
+    let onExtent: @EventLoop (FilmExtent) -> Void
     /// Called with each tile, ascending.
     let onTile: @EventLoop (Int, FilmTile) -> Void
     /// Called once: there are no more tiles.
@@ -32,7 +32,7 @@ final class Contribution {
     private var writer: FilmStreamWriter?
     /// At the root: where the sum goes.
     private let sink: StripeSink?
-    private var hasToldCoverage = false
+    private var hasToldExtent = false
     private var bytes: [UInt8] = []
     private var isScheduled = false
     private var isOver = false
@@ -146,9 +146,9 @@ final class Contribution {
     private func flow() {
         isScheduled = false
         guard !isOver, !hasEnded else { return }
-        if let sink, !hasToldCoverage, let coverage = merger.coverage {
-            hasToldCoverage = true
-            sink.onCoverage(coverage)
+        if let sink, !hasToldExtent, let extent = merger.extent {
+            hasToldExtent = true
+            sink.onExtent(extent)
             if isOver { return }
         }
         for _ in 0..<StreamBounds.tilesPerTurn {
@@ -178,9 +178,9 @@ final class Contribution {
     }
 
     private func begin() {
-        guard let coverage = merger.coverage else { return }
+        guard let extent = merger.extent else { return }
         writer = FilmStreamWriter(
-            workSpace: merger.workSpace, coverage: coverage, stripe: merger.stripe)
+            workSpace: merger.workSpace, extent: extent, stripe: merger.stripe)
     }
 
     private func end() {

@@ -54,7 +54,7 @@ struct FilmMerger {
     private var children: [Child]
     private var cursor = 0
     /// The units of all sources, once every child has said which it brings.
-    private(set) var coverage: IntervalSet?
+    private(set) var extent: FilmExtent?
 
     /// - Throws: ``MergeFailure`` naming `identity` when the own films overlap.
     init(
@@ -104,12 +104,12 @@ struct FilmMerger {
         } catch {
             throw MergeFailure(cause: participant, description: "\(error)")
         }
-        if coverage == nil { try unite(identity: participant) }
+        if extent == nil { try unite(identity: participant) }
     }
 
     /// The sum of the next tile.
     mutating func next() -> Step {
-        guard coverage != nil else { return .blocked }
+        guard extent != nil else { return .blocked }
         while cursor < workSpace.grid.count {
             guard stripe.contains(tile: cursor) else {
                 cursor += 1
@@ -132,23 +132,23 @@ struct FilmMerger {
         return children.allSatisfy(\.hasEnded) ? .end : .blocked
     }
 
-    /// Unites the coverages once all are known; they must not share a unit.
+    /// Unites the extents once all are known; they must not share a unit.
     private mutating func unite(identity: ParticipantID) throws(MergeFailure) {
-        var union = IntervalSet()
+        var union = FilmExtent()
         for film in own {
-            guard union.isDisjoint(with: film.coverage) else {
+            guard union.isDisjoint(with: film.extent) else {
                 throw MergeFailure(cause: identity, description: "own partial films overlap")
             }
-            union.formUnion(film.coverage)
+            union.formUnion(film.extent)
         }
         for child in children {
-            guard let coverage = child.decoder.coverage else { return }
-            guard union.isDisjoint(with: coverage) else {
+            guard let extent = child.decoder.extent else { return }
+            guard union.isDisjoint(with: extent) else {
                 throw MergeFailure(
                     cause: child.participant, description: "its units are in another film too")
             }
-            union.formUnion(coverage)
+            union.formUnion(extent)
         }
-        coverage = union
+        extent = union
     }
 }

@@ -167,7 +167,7 @@ struct FilmReader {
     /// The film once its stream is complete.
     mutating func read(_ piece: [UInt8]) throws -> Film? {
         for tile in try decoder.read(piece) { try assembly.add(tile: tile.index, tile.sums) }
-        guard decoder.isComplete, let coverage = decoder.coverage else { return nil }
-        return try assembly.finish(coverage: coverage)
+        guard decoder.isComplete, let extent = decoder.extent else { return nil }
+        return try assembly.finish(extent)
     }
 }

@@ -9,14 +9,14 @@ import WorkStealing
 
 /// Gathers a sum, and sends it down.
 ///
-///     waiting for coverages ──all equal──► flowing ──all tiles──► whole ──► released
+///     waiting for extents ────all equal──► flowing ──all tiles──► whole ──► released
 ///              └──────────────────────────────┴──────────────────────┴────► abandoned
 @EventLoop
 final class SumGathering {
     let round: RoundID
     private let workSpace: WorkSpace
     private var assembly: FilmAssembly
-    private var coverages: [IntervalSet?]
+    private var extents: [FilmExtent?]
     private var endedCount = 0
     /// The sum, once it is whole.
     private(set) var film: Film?
@@ -41,29 +41,29 @@ final class SumGathering {
         self.workSpace = workSpace
         self.open = open
         assembly = FilmAssembly(workSpace: workSpace)
-        coverages = Array(repeating: nil, count: stripes)
+        extents = Array(repeating: nil, count: stripes)
     }
 
     /// Where a stripe's sum goes.
     func sink(of stripe: TileStripe) -> StripeSink {
         StripeSink(
-            onCoverage: { [weak self] in self?.learn($0, of: stripe) },
+            onExtent: { [weak self] in self?.learn($0, of: stripe) },
             onTile: { [weak self] in self?.add($1, at: $0, stripe) },
             onEnd: { [weak self] in self?.end(stripe) })
     }
 
-    private func learn(_ coverage: IntervalSet, of stripe: TileStripe) {
-        coverages[stripe.index] = coverage
-        let known = coverages.compactMap(\.self)
-        guard known.count == coverages.count else { return }
-        guard known.allSatisfy({ $0 == coverage }) else {
+    private func learn(_ extent: FilmExtent, of stripe: TileStripe) {
+        extents[stripe.index] = extent
+        let known = extents.compactMap(\.self)
+        guard known.count == extents.count else { return }
+        guard known.allSatisfy({ $0 == extent }) else {
             onFailed?("its stripes are of different units")
             return
         }
-        sendingCount = coverages.count
-        broadcasts = TileStripe.all(coverages.count).map { stripe in
+        sendingCount = extents.count
+        broadcasts = TileStripe.all(extents.count).map { stripe in
             SumBroadcast(
-                workSpace: workSpace, coverage: coverage, stripe: stripe, sender: open(stripe),
+                workSpace: workSpace, extent: extent, stripe: stripe, sender: open(stripe),
                 tile: { [weak self] in self?.tile($0) },
                 onFinished: { [weak self] in self?.sent() })
         }
@@ -84,9 +84,9 @@ final class SumGathering {
 
     private func end(_ stripe: TileStripe) {
         endedCount += 1
-        guard endedCount == coverages.count, let coverage = coverages.first ?? nil else { return }
+        guard endedCount == extents.count, let extent = extents.first ?? nil else { return }
         do {
-            let whole = try assembly.finish(coverage: coverage)
+            let whole = try assembly.finish(extent)
             assembly = FilmAssembly(workSpace: workSpace)
             film = whole
             for broadcast in broadcasts { broadcast.schedule() }
@@ -132,14 +132,14 @@ final class SumBroadcast {
 
     /// - Parameter tile: the sum of a tile; nil while it is not whole.
     init(
-        workSpace: WorkSpace, coverage: IntervalSet, stripe: TileStripe, sender: SumSender,
+        workSpace: WorkSpace, extent: FilmExtent, stripe: TileStripe, sender: SumSender,
         tile: @escaping @EventLoop (Int) -> FilmTile?,
         onFinished: @escaping @EventLoop () -> Void
     ) {
         self.sender = sender
         self.tile = tile
         self.onFinished = onFinished
-        writer = FilmStreamWriter(workSpace: workSpace, coverage: coverage, stripe: stripe)
+        writer = FilmStreamWriter(workSpace: workSpace, extent: extent, stripe: stripe)
         sender.onWritable = { [weak self] in self?.schedule() }
     }
 

@@ -12,7 +12,7 @@ final class SumReception {
     private let workSpace: WorkSpace
     private var assembly: FilmAssembly
     private var relays: [SumRelay?]
-    private var results: [(coverage: IntervalSet, ledger: IntervalSet)?]
+    private var results: [(extent: FilmExtent, ledger: IntervalSet)?]
     private var openCount: Int
     /// A stripe broke: the others are only passed on.
     private var isBroken = false
@@ -65,7 +65,7 @@ final class SumReception {
     }
 
     private func ended(
-        _ stripe: Int, _ result: (coverage: IntervalSet, ledger: IntervalSet)?
+        _ stripe: Int, _ result: (extent: FilmExtent, ledger: IntervalSet)?
     ) {
         guard onFinished != nil else { return }
         lastProgress = EventLoop.now
@@ -79,7 +79,7 @@ final class SumReception {
     private func finish() {
         guard !isBroken, let first = results.first ?? nil,
             results.allSatisfy({ $0.map { $0 == first } ?? false }),
-            let sum = try? assembly.finish(coverage: first.coverage)
+            let sum = try? assembly.finish(first.extent)
         else { return end(nil) }
         end((sum, first.ledger))
     }

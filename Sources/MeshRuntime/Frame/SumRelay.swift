@@ -181,12 +181,12 @@ final class SumRelay {
     /// Called with the tiles of each piece.
     private let onTiles: @EventLoop ([FilmStreamDecoder.Tile]) -> Void
     /// Called once: what the stripe covers and the ledger after it, or nil when the stream broke.
-    private let onFinished: @EventLoop ((coverage: IntervalSet, ledger: IntervalSet)?) -> Void
+    private let onFinished: @EventLoop ((extent: FilmExtent, ledger: IntervalSet)?) -> Void
 
     init(
         stream: StreamConnection, sender: SumSender, stripe: TileStripe, workSpace: WorkSpace,
         onTiles: @escaping @EventLoop ([FilmStreamDecoder.Tile]) -> Void,
-        onFinished: @escaping @EventLoop ((coverage: IntervalSet, ledger: IntervalSet)?) -> Void
+        onFinished: @escaping @EventLoop ((extent: FilmExtent, ledger: IntervalSet)?) -> Void
     ) {
         self.stream = stream
         self.sender = sender
@@ -214,16 +214,16 @@ final class SumRelay {
         case StreamKind.release:
             sender.send(kind: kind, payload)
             var reader = ByteReader(payload)
-            guard decoder.isComplete, let coverage = decoder.coverage,
+            guard decoder.isComplete, let extent = decoder.extent,
                 let ledger = try? IntervalSet(from: &reader), reader.remaining == 0
             else { return finish(nil) }
-            return finish((coverage, ledger))
+            return finish((extent, ledger))
         default: break
         }
         if !isOver, !sender.isWritable { stream.pauseReading() }
     }
 
-    private func finish(_ result: (coverage: IntervalSet, ledger: IntervalSet)?) {
+    private func finish(_ result: (extent: FilmExtent, ledger: IntervalSet)?) {
         guard !isOver else { return }
         isOver = true
         stream.onClose = nil

@@ -39,7 +39,8 @@ public struct MemoryLimit: Sendable, Hashable {
 
     /// Bytes of a frame's films on one node.
     static func filmBytes(of job: FrameJob) -> Int {
-        filmsHeld * Film.bytesPerPixel * job.width * job.height
+        let perPixel = Film.bytesPerPixel(isAdaptive: job.noiseTarget != nil)
+        return filmsHeld * perPixel * job.width * job.height
     }
 
     /// Refuses a frame of which no more is known than its job: its films do not fit, or its largest

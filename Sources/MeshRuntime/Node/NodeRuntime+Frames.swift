@@ -143,6 +143,7 @@ extension NodeRuntime {
             width: grid.width, height: grid.height, tileSize: grid.tileSize,
             samplesPerPixel: prepared.workSpace.samplesPerPixel,
             verifiedShare: prepared.job.verifiedShare ?? 0,
+            isAdaptive: prepared.workSpace.isAdaptive,
             priority: prepared.job.priority ?? JobDescription.priorityDefault,
             payload: prepared.job.encoded())
         let frame = node.submit(description, at: EventLoop.now)

@@ -70,8 +70,8 @@ final class FrameFollower {
             .progress(
                 RenderProgress(
                     elapsedSeconds: (now - begin).seconds, samplesCommitted: film.sampleCount,
-                    samplesRendered: film.sampleCount,
-                    samplesTotal: workSpace.sampleCount(of: IntervalSet(workSpace.all)),
+                    samplesRendered: film.sampleCount, samplesTotal: film.sampleCountMax,
+                    isTotalAtMost: workSpace.isAdaptive,
                     samplesPerSecond: meter.perSecond, nodes: [])))
         if schedule.isDue(film.coverage, begin: begin, now: now) {
             continuation?.yield(.picture(film))
@@ -115,7 +115,8 @@ final class FrameFollower {
                         nonFiniteSamples: Int(film.nonFiniteSamples), nodes: nodes,
                         unitsLost: nil, unitsRenderedAgain: nil, rounds: nil,
                         roundsAbandoned: nil, makespanOverIdeal: nil,
-                        peakMemoryBytes: ProcessMemory.peakBytes)))
+                        peakMemoryBytes: ProcessMemory.peakBytes
+                    ).describing(film)))
             continuation.finish()
         }
     }
@@ -146,6 +147,7 @@ extension NodeRuntime {
                 scene: status.job.flatMap { try? FrameJob(decoding: $0.payload).main },
                 width: status.job?.width, height: status.job?.height,
                 samplesPerPixel: status.job?.samplesPerPixel,
+                isAdaptive: status.job?.isAdaptive,
                 stage: "\(status.stage)",
                 committed: film.map {
                     Double($0.coverage.count) / Double(max(1, $0.workSpace.count))

@@ -68,7 +68,7 @@ public final class FrameSession {
     func tick() {
         guard continuation != nil, !isFinishing else { return }
         let nodes = runtime.allContributions(to: frame, since: begin)
-        let total = workSpace.sampleCount(of: IntervalSet(workSpace.all))
+        let total = film.sampleCountMax
         let told = min(total, nodes.reduce(0) { $0 + $1.samples } - samplesLost)
         samplesShown = max(samplesShown, told, film.sampleCount)
         let rendered = samplesShown
@@ -79,7 +79,8 @@ public final class FrameSession {
                 RenderProgress(
                     elapsedSeconds: (now - begin).seconds,
                     samplesCommitted: film.sampleCount, samplesRendered: rendered,
-                    samplesTotal: total, samplesPerSecond: meter.perSecond, nodes: nodes)))
+                    samplesTotal: total, isTotalAtMost: workSpace.isAdaptive,
+                    samplesPerSecond: meter.perSecond, nodes: nodes)))
     }
 
     func note(_ event: FrameEvent) {
@@ -145,7 +146,8 @@ public final class FrameSession {
             quarantined: quarantined,
             rounds: rounds, roundsAbandoned: roundsAbandoned,
             makespanOverIdeal: ideal > 0 && done > 0 ? wall / ideal : 1,
-            peakMemoryBytes: ProcessMemory.peakBytes)
+            peakMemoryBytes: ProcessMemory.peakBytes
+        ).describing(film)
         // The hash of a large film takes longer than the loop may be busy.
         DispatchQueue.global(qos: .userInitiated).async { [runtime] in
             let hash = film.hash

@@ -11,7 +11,8 @@ public final class LocalRender {
     private let threads: Int
     private var device: CPUDevice?
     private var film: Film
-    private var next = 0
+    private var work: LocalWork
+    private var unitsInFlight = 0
     private var unitsDone = 0
     private var busy = Duration.zero
     private let begin = EventLoop.now
@@ -34,6 +35,8 @@ public final class LocalRender {
         self.threads = threads
         self.requested = requested
         film = Film(workSpace: prepared.workSpace)
+        work = LocalWork(
+            workSpace: prepared.workSpace, noiseTarget: prepared.job.noiseTarget)
         schedule = PictureSchedule(workSpace: prepared.workSpace)
         meter.add(0, at: begin)
         var continuation: AsyncStream<RenderUpdate>.Continuation?
@@ -46,26 +49,30 @@ public final class LocalRender {
         }
         ticker = LoopTimer { [weak self] in self?.tick() }
         ticker?.start(after: .milliseconds(500))
-        for _ in 0..<(4 * threads) { feed() }
+        feed()
     }
 
+    /// Keeps the device busy, as far as there is work.
     private func feed() {
-        guard next < prepared.workSpace.count else { return }
-        device?.render(
-            UnitOrder(
-                frame: Self.frame, unit: next, scene: prepared.scene,
-                workSpace: prepared.workSpace))
-        next += 1
+        while unitsInFlight < 4 * threads, let unit = work.next() {
+            unitsInFlight += 1
+            device?.render(
+                UnitOrder(
+                    frame: Self.frame, unit: unit, scene: prepared.scene,
+                    workSpace: prepared.workSpace))
+        }
     }
 
     private func rendered(_ result: UnitResult) {
         guard continuation != nil else { return }
-        feed()
+        unitsInFlight -= 1
         do {
             try film.add(unit: result.unit, result.tile)
+            try work.rendered(result.unit, in: &film)
         } catch {
             preconditionFailure("a unit was given out twice: \(error)")
         }
+        feed()
         unitsDone += 1
         busy += result.duration
         if film.isComplete {
@@ -94,7 +101,6 @@ public final class LocalRender {
 
     private func tick() {
         ticker?.start(after: .milliseconds(500))
-        let workSpace = prepared.workSpace
         let now = EventLoop.now
         let samples = film.sampleCount
         meter.add(samples, at: now)
@@ -102,8 +108,8 @@ public final class LocalRender {
             .progress(
                 RenderProgress(
                     elapsedSeconds: (now - begin).seconds, samplesCommitted: samples,
-                    samplesRendered: samples,
-                    samplesTotal: workSpace.sampleCount(of: IntervalSet(workSpace.all)),
+                    samplesRendered: samples, samplesTotal: film.sampleCountMax,
+                    isTotalAtMost: prepared.workSpace.isAdaptive,
                     samplesPerSecond: meter.perSecond, nodes: [contribution])))
     }
 
@@ -133,7 +139,8 @@ public final class LocalRender {
                     nonFiniteSamples: Int(film.nonFiniteSamples), nodes: [own], unitsLost: 0,
                     unitsRenderedAgain: 0, rounds: 0, roundsAbandoned: 0,
                     makespanOverIdeal: ideal > 0 ? wall / ideal : 1,
-                    peakMemoryBytes: ProcessMemory.peakBytes)))
+                    peakMemoryBytes: ProcessMemory.peakBytes
+                ).describing(film)))
         continuation.finish()
     }
 }

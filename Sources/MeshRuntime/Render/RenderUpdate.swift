@@ -14,10 +14,12 @@ public struct RenderProgress: Sendable, Codable {
     /// Samples rendered anywhere, in the film or on their way to it, as far as is known.
     public var samplesRendered: Int
     public var samplesTotal: Int
+    /// Whether `samplesTotal` is only a bound: of an adaptive frame, whose tiles may need less.
+    public var isTotalAtMost: Bool?
     /// Of all nodes, over the last seconds.
     public var samplesPerSecond: Double
     public var nodes: [NodeContribution]
-    /// Seconds to the end at the present speed; nil while the speed is not known.
+    /// Seconds to the end at the present speed, or a bound of them; nil while the speed is not known.
     public var remainingSeconds: Double? {
         guard samplesPerSecond > 0 else { return nil }
         return Double(max(0, samplesTotal - samplesRendered)) / samplesPerSecond
@@ -57,7 +59,12 @@ public struct RenderStatistics: Sendable, Codable {
     public var filmHash: String
     public var width: Int
     public var height: Int
+    /// The most samples of a pixel; exactly those unless the frame is adaptive.
     public var samplesPerPixel: Int
+    /// Of an adaptive frame: the mean number of samples of a pixel, and the share of the most it
+    /// could have had that its tiles did not need, 0 … 1.
+    public var meanSamplesPerPixel: Double?
+    public var waivedShare: Double?
     public var nonFiniteSamples: Int
     public var nodes: [NodeContribution]
     /// Units that were lost with a node, and units rendered more than once.
@@ -125,7 +132,26 @@ extension RenderStatistics {
     }
 }
 
+extension RenderStatistics {
+    /// The same with the figures of how a film of an adaptive frame is sampled.
+    func describing(_ film: Film) -> RenderStatistics {
+        let space = film.workSpace
+        guard space.isAdaptive else { return self }
+        var result = self
+        let pixels = Double(space.grid.width * space.grid.height)
+        result.meanSamplesPerPixel = Double(film.sampleCount) / pixels
+        let most = Double(space.sampleCount(of: IntervalSet(space.all)))
+        result.waivedShare = Double(space.sampleCount(of: film.waived)) / most
+        return result
+    }
+}
+
 extension Film {
+    /// The most samples of all pixels that the film can have once it is complete.
+    public var sampleCountMax: Int {
+        workSpace.sampleCount(of: IntervalSet(workSpace.all)) - workSpace.sampleCount(of: waived)
+    }
+
     /// SHA-256 over the film's canonical bytes, hexadecimal.
     public var hash: String {
         let stream = HashStream()

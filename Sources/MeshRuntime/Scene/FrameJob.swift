@@ -22,6 +22,8 @@ public struct FrameJob: Hashable, Sendable, Codable {
     public var maxDepth: Int
     public var seed: UInt32
     public var cameraName: String?
+    /// Where an adaptive frame ends; nil for the same number of samples everywhere.
+    public var noiseTarget: Float?
     /// The name of the scene file among `files`.
     public var main: String
     /// The name of the environment image among `files`.
@@ -36,6 +38,8 @@ public struct FrameJob: Hashable, Sendable, Codable {
 
     /// Raised whenever the tracer's samples change.
     public static let currentRendererVersion = 1
+    /// That of adaptive frames: programs that don't know them must not take them for others.
+    public static let adaptiveRendererVersion = 2
     /// The most files of a scene.
     public static let filesMax = 4_096
     /// The largest scene: all its files together, bytes.
@@ -50,16 +54,21 @@ public struct FrameJob: Hashable, Sendable, Codable {
         maxDepth = settings.maxDepth
         seed = settings.seed
         cameraName = settings.cameraName
+        noiseTarget = settings.noiseTarget
         self.main = main
         self.environment = environment
         self.files = files
-        rendererVersion = Self.currentRendererVersion
+        rendererVersion = Self.rendererVersion(isAdaptive: settings.noiseTarget != nil)
+    }
+
+    private static func rendererVersion(isAdaptive: Bool) -> Int {
+        isAdaptive ? adaptiveRendererVersion : currentRendererVersion
     }
 
     public var settings: FrameSettings {
         FrameSettings(
             width: width, height: height, samplesPerPixel: samplesPerPixel, maxDepth: maxDepth,
-            seed: seed, cameraName: cameraName)
+            seed: seed, cameraName: cameraName, noiseTarget: noiseTarget)
     }
 
     /// Whether two jobs render the same files, whatever their settings.
@@ -86,10 +95,9 @@ public struct FrameJob: Hashable, Sendable, Codable {
         guard job.settings.workSpace != nil, job.maxDepth >= 1, job.maxDepth <= 1_024 else {
             throw .invalid("frame settings")
         }
-        guard job.rendererVersion == Self.currentRendererVersion else {
-            throw .invalid(
-                "renderer version \(job.rendererVersion), "
-                    + "this node has \(Self.currentRendererVersion)")
+        let version = Self.rendererVersion(isAdaptive: job.noiseTarget != nil)
+        guard job.rendererVersion == version else {
+            throw .invalid("renderer version \(job.rendererVersion), this node has \(version)")
         }
         guard !job.files.isEmpty, job.files.count <= Self.filesMax,
             job.files.allSatisfy({

@@ -82,7 +82,8 @@ enum FuzzSeeds {
     }
 
     private static func films() -> [Seed] {
-        guard let space = FuzzTarget.filmSpace else { return [] }
+        guard let space = FuzzTarget.filmSpace, let adaptive = FuzzTarget.adaptiveFilmSpace
+        else { return [] }
         var seeds: [Seed] = []
         let coverages: [[SampleRange]] = [
             [], [SampleRange(0, 1)], [space.all], [SampleRange(1, 3), SampleRange(7, 9)],
@@ -91,26 +92,50 @@ enum FuzzSeeds {
             let coverage = IntervalSet(ranges)
             var random = RandomNumbers(seed: UInt64(index))
             for (pieces, stripe) in [(255, TileStripe.whole), (3, TileStripe(1, of: 2))] {
-                var writer = FilmStreamWriter(
-                    workSpace: space, coverage: coverage, stripe: stripe)
-                var bytes = [
-                    UInt8(pieces), UInt8((stripe.count - 1) << 4 | stripe.index),
-                ]
-                while let next = writer.nextTile {
-                    var tile = FilmTile(
-                        pixelCount: space.grid.rectangle(ofTile: next).area)
-                    // Few bits, so that seeds stay small.
-                    for place in tile.wide.indices { tile.wide[place] = Int64(random.below(9)) }
-                    for place in tile.narrow.indices where next % 2 == 0 {
-                        tile.narrow[place] = Int32(random.below(3)) - 1
-                    }
-                    writer.write(tile: next, tile, into: &bytes)
-                }
-                writer.writeEnd(into: &bytes)
-                seeds.append((.film, "\(index)-\(stripe.count)", bytes))
+                let head = [UInt8(pieces), UInt8((stripe.count - 1) << 4 | stripe.index)]
+                let stream = filmStream(
+                    space, FilmExtent(coverage: coverage), stripe, from: &random)
+                seeds.append((.film, "\(index)-\(stripe.count)", head + stream))
+            }
+        }
+        let later = SampleRange(adaptive.units(ofStage: 0).upperBound, adaptive.count)
+        let waived: [(coverage: [SampleRange], waived: [SampleRange])] = [
+            ([], []), ([later], [later]),
+            ([adaptive.all], [adaptive.units(ofTile: 2, inStage: 1), adaptive.units(ofStage: 2)]),
+            ([SampleRange(3, 9), adaptive.units(ofStage: 1)], [adaptive.units(ofStage: 1)]),
+        ]
+        for (index, ranges) in waived.enumerated() {
+            let extent = FilmExtent(
+                coverage: IntervalSet(ranges.coverage), waived: IntervalSet(ranges.waived))
+            var random = RandomNumbers(seed: 100 + UInt64(index))
+            for (pieces, count) in [(255, 1), (3, 2)] {
+                let stream = filmStream(
+                    adaptive, extent, TileStripe(0, of: count), from: &random)
+                seeds.append(
+                    (.film, "adaptive-\(index)-\(count)", [UInt8(pieces), UInt8(count)] + stream))
             }
         }
         return seeds
+    }
+
+    private static func filmStream(
+        _ space: WorkSpace, _ extent: FilmExtent, _ stripe: TileStripe,
+        from random: inout RandomNumbers
+    ) -> [UInt8] {
+        var writer = FilmStreamWriter(workSpace: space, extent: extent, stripe: stripe)
+        var bytes: [UInt8] = []
+        while let next = writer.nextTile {
+            var tile = FilmTile(
+                pixelCount: space.grid.rectangle(ofTile: next).area, isAdaptive: space.isAdaptive)
+            // Few bits, so that seeds stay small.
+            for place in tile.wide.indices { tile.wide[place] = Int64(random.below(9)) }
+            for place in tile.narrow.indices where next % 2 == 0 {
+                tile.narrow[place] = Int32(random.below(3)) - 1
+            }
+            writer.write(tile: next, tile, into: &bytes)
+        }
+        writer.writeEnd(into: &bytes)
+        return bytes
     }
 
     private static func discovery() -> [Seed] {

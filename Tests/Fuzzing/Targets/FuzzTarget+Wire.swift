@@ -92,12 +92,22 @@ extension FuzzTarget {
         WorkSpace(grid: $0, samplesPerPixel: 5)
     }
 
-    /// The first byte says in what pieces the stream arrives, the second which stripe it is.
+    /// That of its streams of an adaptive frame: stages of 16, 16 and 3 samples.
+    static let adaptiveFilmSpace = TileGrid(width: 20, height: 13, tileSize: 8).flatMap {
+        WorkSpace(grid: $0, samplesPerPixel: 35, isAdaptive: true)
+    }
+
+    /// The first byte says in what pieces the stream arrives, the second which stripe it is: of a
+    /// count in the upper digit one in the lower; with an upper digit of zero the lower is zero for
+    /// all tiles, or it is that of the first stripes of an adaptive frame.
     static func film(_ bytes: [UInt8]) -> Bool {
-        guard let space = filmSpace, bytes.count >= 2 else { return false }
+        guard bytes.count >= 2 else { return false }
         let pieceSize = Int(bytes[0]) * 8 + 1
-        let count = Int(bytes[1] >> 4) % TileStripe.countMax + 1
-        let stripe = TileStripe(Int(bytes[1] & 15) % count, of: count)
+        let (upper, lower) = (Int(bytes[1] >> 4), Int(bytes[1] & 15))
+        let isAdaptive = upper == 0 && lower > 0
+        let stripe =
+            isAdaptive ? TileStripe(0, of: lower) : TileStripe(lower % (upper + 1), of: upper + 1)
+        guard let space = isAdaptive ? adaptiveFilmSpace : filmSpace else { return false }
         var decoder = FilmStreamDecoder(workSpace: space, stripe: stripe)
         var assembly = FilmAssembly(workSpace: space)
         do {
@@ -110,10 +120,12 @@ extension FuzzTarget {
                 }
             }
             try decoder.finish()
-            guard stripe.count == 1, let coverage = decoder.coverage else { return true }
+            guard stripe.count == 1, let extent = decoder.extent else { return true }
             var film = Film(workSpace: space)
-            try film.add(try assembly.finish(coverage: coverage))
+            try film.add(try assembly.finish(extent))
+            film.checkInvariants()
             _ = FilmImage(film)
+            for tile in 0..<space.grid.count { _ = film.wantsMore(tile: tile, noiseTarget: 0.1) }
             return true
         } catch {
             return false

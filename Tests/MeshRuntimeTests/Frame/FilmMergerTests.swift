@@ -41,10 +41,54 @@ struct FilmMergerTests {
                 }
             }
         }
-        let coverage = try #require(merger.coverage)
+        let extent = try #require(merger.extent)
         let expected = try Films.sum(films, space)
-        #expect(try assembly.finish(coverage: coverage) == expected, "seed \(seed)")
+        #expect(try assembly.finish(extent) == expected, "seed \(seed)")
         #expect(merger.pendingChildren.isEmpty)
+    }
+
+    @Test("What films of an adaptive frame waive adds up like what they cover", arguments: 0..<20)
+    func waived(seed: Int) throws {
+        var random = RandomNumbers(seed: 100 + UInt64(seed))
+        let space = try Films.space(samples: 64, isAdaptive: true)
+        let films = try Films.split(space, among: 4, from: &random)
+        #expect(films.contains { !$0.waived.isEmpty })
+        for stripe in TileStripe.all(1 + seed % 3) {
+            var merger = try FilmMerger(
+                workSpace: space, stripe: stripe, own: Array(films[3...]), children: children,
+                identity: identity)
+            for (child, film) in zip(children, films) {
+                try merger.receive(Films.stream(film, stripe), from: child)
+            }
+            let expected = try Films.sum(films, space)
+            #expect(merger.extent == expected.extent)
+            var tiles: [Int] = []
+            while case .tile(let index, let sum) = merger.next() {
+                #expect(sum == expected.tile(index))
+                tiles.append(index)
+            }
+            #expect(tiles == expected.touchedTiles.filter { stripe.contains(tile: $0) })
+            guard case .end = merger.next() else {
+                Issue.record("all has come, but not the end")
+                continue
+            }
+        }
+    }
+
+    @Test("A unit that one film waives and another has is an overlap")
+    func waivedOverlap() throws {
+        var random = RandomNumbers(seed: 5)
+        let space = try Films.space(samples: 64, isAdaptive: true)
+        let end = space.units(ofStage: 0).upperBound
+        let own = try Films.film(space, end..<(end + 2), from: &random)
+        var waiving = Film(workSpace: space)
+        try waiving.waive(IntervalSet(SampleRange(end + 1, end + 5)))
+        var merger = try FilmMerger(
+            workSpace: space, own: [own], children: Array(children.prefix(1)), identity: identity)
+        let failure = #expect(throws: MergeFailure.self) {
+            try merger.receive(Films.stream(waiving), from: children[0])
+        }
+        #expect(failure?.cause == children[0])
     }
 
     @Test("A child whose units another film has is the cause")
@@ -119,7 +163,7 @@ struct FilmMergerTests {
             workSpace: space, own: [], children: Array(children.prefix(1)), identity: identity)
         try merger.receive(Films.stream(film), from: Films.participant(9))
         #expect(!merger.expects(Films.participant(9)))
-        #expect(merger.coverage == nil)
+        #expect(merger.extent == nil)
     }
 
     @Test("A leaf without films contributes an empty stream")
@@ -131,7 +175,7 @@ struct FilmMergerTests {
             Issue.record("nothing to merge, but not the end")
             return
         }
-        #expect(merger.coverage == IntervalSet())
+        #expect(merger.extent == FilmExtent())
     }
 }
 

@@ -103,6 +103,27 @@ struct SumTests {
         withExtendedLifetime(peers) {}
     }
 
+    @Test("A sum of an adaptive frame arrives with what it waives", arguments: [1, 4])
+    func waived(stripes: Int) async throws {
+        var random = RandomNumbers(seed: 20)
+        let space = try Films.space(width: 200, height: 160, samples: 64, isAdaptive: true)
+        // The second sum has no samples at all: nothing but heads comes down.
+        var spared = Film(workSpace: space)
+        try spared.waive(IntervalSet(space.units(ofStage: 1)))
+        for sum in [try Films.split(space, among: 1, from: &random)[0], spared] {
+            let peers = try StreamPeer.mesh(6)
+            let receivers = peers.dropFirst().map { Receiver($0, workSpace: space) }
+            let root = try gather(
+                sum, at: peers[0], for: peers.dropFirst().map(\.identity), stripes: stripes)
+            #expect(await Loop.until { root.gathering.film != nil })
+            root.gathering.release(ledger: sum.coverage)
+            #expect(await Loop.until { receivers.allSatisfy { $0.film != nil } })
+            #expect(receivers.allSatisfy { $0.film == sum })
+            root.contribution.abandon()
+            withExtendedLifetime(peers) {}
+        }
+    }
+
     @Test("A sum that is abandoned reaches nobody", arguments: [1, 4])
     func abandoned(stripes: Int) async throws {
         var random = RandomNumbers(seed: 3)

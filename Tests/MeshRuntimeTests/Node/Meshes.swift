@@ -19,13 +19,16 @@ struct SmallFrame {
     let job: FrameJob
     let files: SubmittedFiles
 
-    init(size: Int = 64, samples: Int = 32, verifiedShare: Double? = nil) throws {
+    init(
+        size: Int = 64, samples: Int = 32, verifiedShare: Double? = nil,
+        noiseTarget: Float? = nil
+    ) throws {
         folder = try TemporaryFolder()
         let path = folder.path + "/room.glb"
         try SceneFixture.room().write(to: URL(fileURLWithPath: path))
         let settings = FrameSettings(
             width: size, height: size, samplesPerPixel: samples, maxDepth: 4, seed: 1,
-            cameraName: nil)
+            cameraName: nil, noiseTarget: noiseTarget)
         files = try SubmittedFiles(scene: path, environment: nil)
         var job = try ScenePreparation.describe(
             files, settings: settings

@@ -209,6 +209,31 @@ struct FrameJobTests {
         #expect(throws: MalformedBytes.self) { try FrameJob(decoding: bytes) }
     }
 
+    @Test("A noise target makes the frame adaptive, and is refused out of bounds")
+    func noiseTarget() throws {
+        let version = FrameJob.adaptiveRendererVersion
+        let changes: [String: Any] = ["noiseTarget": 0.03, "rendererVersion": version]
+        let job = try FrameJob(decoding: Self.json(changes))
+        #expect(job.settings.workSpace?.isAdaptive == true)
+        #expect(job.settings.noiseTarget == 0.03)
+        #expect(try FrameJob(decoding: job.encoded()) == job)
+        for target in [0, -0.1, 1.001, 1e9] {
+            let bytes = try Self.json(changes.merging(["noiseTarget": target]) { $1 })
+            #expect(throws: MalformedBytes.self, "\(target)") { try FrameJob(decoding: bytes) }
+        }
+        // A program that knows nothing of noise targets refuses the version, and this one any
+        // version that does not fit.
+        #expect(version != FrameJob.currentRendererVersion)
+        #expect(throws: MalformedBytes.self) {
+            try FrameJob(decoding: Self.json(["noiseTarget": 0.03]))
+        }
+        #expect(throws: MalformedBytes.self) {
+            try FrameJob(decoding: Self.json(["rendererVersion": version]))
+        }
+        let plain = try FrameJob(decoding: Self.json())
+        #expect(!String(decoding: plain.encoded(), as: UTF8.self).contains("noise"))
+    }
+
     @Test("Lists of files that are none, absurd or do not fit are refused")
     func files() throws {
         let entry: [String: Any] = ["name": "a.glb", "digest": Self.digest, "sizeBytes": 4 << 30]
