@@ -139,6 +139,10 @@ final class ReductionBenchmarkNode: FrameDriverHost {
         drive()
     }
 
+    func judged(_ frame: FrameID, _ asked: [TileStage], needed: Set<Int>, term: Term) {
+        preconditionFailure("the film of the benchmark is not adaptive")
+    }
+
     func contributionFailed(_ frame: FrameID, round: RoundID, cause: ParticipantID) {
         onFailed?("rank \(rank): the round failed, because of \(cause)")
     }
