@@ -85,22 +85,49 @@ typedef struct {
 
 /// The most known senders that a filter has room for: five of its 4,096 instructions each.
 #define MESHD_KNOWN_SENDERS_MAX 800
+/// The most loud ones: one instruction each, over which the filter jumps 255 at most.
+#define MESHD_LOUD_SENDERS_MAX 64
+
+/// How datagrams are told apart that are of no known sender.
+typedef struct {
+    /// The upper half of the first byte of all that are let in.
+    unsigned char mark;
+    unsigned char is_ipv6;
+    /// Where the word is that names the sender.
+    uint32_t offset;
+    /// One less than the power of two of which one passes, of loud hosts and of others.
+    uint32_t others_mask;
+    uint32_t loud_mask;
+} meshd_stranger_filter;
+
+/// Adds the end of a filter: one datagram in `mask` + 1 passes, by chance.
+static inline unsigned short meshd_pass_some(struct sock_filter *code, unsigned short end,
+                                             uint32_t mask) {
+    code[end++] = (struct sock_filter)BPF_STMT(
+        BPF_LD | BPF_W | BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_RANDOM));
+    code[end++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask);
+    code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    code[end++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+    code[end++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+    return end;
+}
 
 /// As `meshd_drop_foreign_datagrams`, and of datagrams that are of no known sender, by the word at
-/// `offset` and the address, only one in sixteen passes, by chance.
-static inline int meshd_sample_strangers(int descriptor, unsigned char mark, unsigned offset,
-                                         int is_ipv6, const meshd_known_sender *known,
-                                         size_t count) {
-    struct sock_filter code[5 * MESHD_KNOWN_SENDERS_MAX + 16];
-    const struct sock_filter word = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8 + offset);
+/// `offset` and the address, only some pass, of loud hosts fewer than of others.
+static inline int meshd_sample_strangers(int descriptor, const meshd_stranger_filter *filter,
+                                         const meshd_known_sender *known, size_t count,
+                                         const uint32_t *loud, size_t loud_count) {
+    struct sock_filter code[5 * MESHD_KNOWN_SENDERS_MAX + MESHD_LOUD_SENDERS_MAX + 16];
+    const struct sock_filter word = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8 + filter->offset);
     const struct sock_filter host =
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_NET_OFF + (is_ipv6 ? 20 : 12));
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_NET_OFF + (filter->is_ipv6 ? 20 : 12));
     const struct sock_filter pass = BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
     const struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    const unsigned short others = 5;
     unsigned short end = 0;
     code[end++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8);
     code[end++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0);
-    code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mark, 1, 0);
+    code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, filter->mark, 1, 0);
     code[end++] = drop;
     code[end++] = word;
     for (size_t i = 0; i < count && i < MESHD_KNOWN_SENDERS_MAX; i++) {
@@ -110,12 +137,15 @@ static inline int meshd_sample_strangers(int descriptor, unsigned char mark, uns
         code[end++] = pass;
         code[end++] = word;
     }
-    code[end++] = (struct sock_filter)BPF_STMT(
-        BPF_LD | BPF_W | BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_RANDOM));
-    code[end++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 15);
-    code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
-    code[end++] = pass;
-    code[end++] = drop;
+    code[end++] = host;
+    if (loud_count > MESHD_LOUD_SENDERS_MAX) loud_count = MESHD_LOUD_SENDERS_MAX;
+    for (size_t i = 0; i < loud_count; i++) {
+        // Over the rest of them and the end for others.
+        unsigned char over = (unsigned char)(loud_count - 1 - i + others);
+        code[end++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, loud[i], over, 0);
+    }
+    end = meshd_pass_some(code, end, filter->others_mask);
+    end = meshd_pass_some(code, end, filter->loud_mask);
     struct sock_fprog program = {end, code};
     return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }

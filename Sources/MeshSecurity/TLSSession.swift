@@ -261,6 +261,13 @@ public final class TLSSession {
         return written
     }
 
+    /// Whether half of the records that a key may seal are used up: a connection should not begin
+    /// something new then.
+    public var isWorn: Bool {
+        let half = Int(RecordProtection.recordsMax / 2) * RecordProtection.contentBytes
+        return sealing.map { !$0.maySeal(half) } ?? false
+    }
+
     /// Says to the peer that nothing more comes, as the next reply.
     public func finish() {
         guard isEstablished, failure == nil else { return }

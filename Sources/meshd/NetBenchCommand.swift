@@ -31,7 +31,7 @@ struct NetBenchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Take part in the run led there.", valueName: "address:port"))
     var join: String?
     @Flag(help: "Without TLS; for --join what the leader was told.") var plain = false
-    @Flag(help: "Measure without TLS too, and compare.") var compare = false
+    @Flag(help: "Measure without TLS too, four times in turn, and compare.") var compare = false
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
@@ -63,12 +63,7 @@ struct NetBenchCommand: AsyncParsableCommand {
             settings.rounds = rounds
             settings.stripes = stripes ?? min(FrameConfiguration().stripesMax, nodes - 1)
             settings.hasAllPlanes = allPlanes
-            var report = try await measure(settings, isSealed: !plain)
-            if compare {
-                let open = try await measure(settings, isSealed: false)
-                report.plainMedianSeconds = open.medianSeconds
-                report.throughputOverPlain = open.medianSeconds / report.medianSeconds
-            }
+            let report = try await compare ? compared(settings) : measured(settings)
             Terminal.out(json ? try jsonText(report) : report.text)
         } catch let error as ExitCode {
             throw error
@@ -77,14 +72,34 @@ struct NetBenchCommand: AsyncParsableCommand {
         }
     }
 
+    private func measured(_ settings: ReductionBenchmarkSettings) async throws -> NetBenchReport {
+        NetBenchReport(try await measure(settings, isSealed: !plain), settings, rate: rate)
+    }
+
+    /// With TLS and without in turn, so that what else the machine does meets both.
+    private func compared(_ settings: ReductionBenchmarkSettings) async throws -> NetBenchReport {
+        var rounds: [Bool: [ReductionBenchmarkRound]] = [:]
+        for turn in 0..<Self.comparisons {
+            for isSealed in turn % 2 == 0 ? [true, false] : [false, true] {
+                rounds[isSealed, default: []] += try await measure(settings, isSealed: isSealed)
+            }
+        }
+        var report = NetBenchReport(rounds[true, default: []], settings, rate: rate)
+        report.compare(with: NetBenchReport(rounds[false, default: []], settings, rate: rate))
+        return report
+    }
+
+    /// How often it is measured with TLS, and as often without.
+    private static let comparisons = 4
+
     private func measure(
         _ settings: ReductionBenchmarkSettings, isSealed: Bool
-    ) async throws -> NetBenchReport {
+    ) async throws -> [ReductionBenchmarkRound] {
         let address = listen.flatMap { NodeAddress($0) } ?? NodeAddress(127, 0, 0, 1, port: 0)
         let benchmark = try await ReductionBenchmark(
             listen: address, settings: settings, isSealed: isSealed)
         if listen == nil { try startMembers(of: benchmark.address, isSealed: isSealed) }
-        return NetBenchReport(try await benchmark.lead(), settings, rate: rate)
+        return try await benchmark.lead()
     }
 
     /// The other nodes, as processes of this program; they end when this one does.
@@ -125,6 +140,8 @@ private struct NetBenchReport: Encodable {
     var plainMedianSeconds: Double?
     /// The share of their throughput that was reached with TLS.
     var throughputOverPlain: Double?
+    /// The processor time of all nodes without TLS over that with it.
+    var plainProcessorTimeShare: Double?
 
     init(
         _ rounds: [ReductionBenchmarkRound], _ settings: ReductionBenchmarkSettings, rate: Double?
@@ -154,6 +171,12 @@ private struct NetBenchReport: Encodable {
         }
     }
 
+    mutating func compare(with plain: NetBenchReport) {
+        plainMedianSeconds = plain.medianSeconds
+        throughputOverPlain = plain.medianSeconds / medianSeconds
+        plainProcessorTimeShare = plain.cpuSeconds.reduce(0, +) / cpuSeconds.reduce(0, +)
+    }
+
     var text: String {
         var lines = [
             String(
@@ -169,11 +192,12 @@ private struct NetBenchReport: Encodable {
                     medianSeconds / linkSeconds, linkSeconds, medianSeconds / ringSeconds,
                     ringSeconds))
         }
-        if let plainMedianSeconds, let throughputOverPlain {
+        if let plainMedianSeconds, let throughputOverPlain, let plainProcessorTimeShare {
             lines.append(
                 String(
-                    format: "without TLS      %.3f s: with it %.0f %% of the throughput",
-                    plainMedianSeconds, throughputOverPlain * 100))
+                    format: "without TLS      %.3f s: with it %.0f %% of the throughput, "
+                        + "%.0f %% by processor time",
+                    plainMedianSeconds, throughputOverPlain * 100, plainProcessorTimeShare * 100))
         }
         let rows = (0..<nodes).map { rank in
             [

@@ -4,7 +4,7 @@
     sudo python3 garbage.py MESHD SCENE [--pairs 3] [--size 640x480] [--spp 64] [--bytes 1356]
 
 A daemon in a network namespace renders a frame, again and again, alternating with and without
-garbage from another namespace over a link of 1 Gbit/s. Three kinds of it, at line rate or as fast as
+garbage from another namespace over a link of 1 Gbit/s. Four kinds of it, at line rate or as fast as
 one processor sends:
 
     random     datagrams of random bytes
@@ -12,6 +12,7 @@ one processor sends:
                and a sender's salt that nobody knows
     recorded   the same with the salt and a counter of a packet that the daemon may have opened: a
                second node's, seen on the wire
+    repeated   that packet itself, as it was
 
 each with 1,000 TCP connections that say nothing, from 20 addresses, opened again a second after they
 were closed. The daemon and the sender are bound to processors of their own; the daemon has a thread
@@ -93,15 +94,15 @@ def key_name(folder):
     return hmac.digest(secret, b"meshd v1 key id\x01", hashlib.sha256)[:4].hex()
 
 
-def seen_header(lab):
-    """The begin of a packet that goes to the daemon, as the wire shows it."""
+def seen_packet(lab):
+    """A packet that goes to the daemon, as the wire shows it."""
     script = ("import socket,time\n"
               "s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW,socket.htons(3))\n"
               "while True:\n"
               "    f=s.recv(1<<16)\n"
               "    if len(f)>72 and f[23]==17 and f[26:30]!=bytes([10,78,0,1]) "
               "and f[36:38]==bytes([7700>>8,7700&255]) and f[42:43]==bytes([0xe3]):\n"
-              "        print(f[42:60].hex());break\n")
+              "        print(f[42:14+int.from_bytes(f[16:18],'big')].hex());break\n")
     return allreduce.run("timeout", "30", *lab.inside(1, sys.executable, "-c", script)).strip()
 
 
@@ -172,11 +173,11 @@ class Victim:
                 (received(self.lab) - count) / taken, memory(self.process), report["filmHash"])
 
     @contextlib.contextmanager
-    def garbage(self, prefix):
+    def garbage(self, prefix, size):
         core = str(self.cores[-1])
         me = ["taskset", "-c", core, sys.executable, os.path.abspath(__file__)]
         strangers = [
-            subprocess.Popen(self.lab.inside(2, *me, "--flood", prefix, str(self.options.bytes))),
+            subprocess.Popen(self.lab.inside(2, *me, "--flood", prefix, str(size))),
             subprocess.Popen(self.lab.inside(2, *me, "--hold"))]
         try:
             time.sleep(2)
@@ -189,12 +190,12 @@ class Victim:
             time.sleep(3)
 
 
-def measure(kind, prefix, victim):
+def measure(kind, prefix, size, victim):
     rows, hashes = [], set()
     for pair in range(victim.options.pairs):
         figures = {}
         for bombarded in [False, True] if pair % 2 == 0 else [True, False]:
-            with victim.garbage(prefix) if bombarded else contextlib.nullcontext():
+            with victim.garbage(prefix, size) if bombarded else contextlib.nullcontext():
                 *figures[bombarded], film = victim.frame()
                 hashes.add(film)
         (quiet, loud) = figures[False], figures[True]
@@ -221,7 +222,7 @@ def main():
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--spp", type=int, default=64)
     parser.add_argument("--bytes", type=int, default=1_362)
-    parser.add_argument("--kinds", default="random,imitated,recorded")
+    parser.add_argument("--kinds", default="random,imitated,recorded,repeated")
     options = parser.parse_args()
     if os.geteuid() != 0 or os.cpu_count() < 2:
         sys.exit("this needs root and two processors")
@@ -235,11 +236,12 @@ def main():
         victim = Victim(lab, options, folder, stack)
         name = key_name(victim.state)
         prefixes = {"random": "-", "imitated": "e300" + name}
+        sizes = {}
         print("| garbage | frame without, s | with, s | speed | speed by processor time "
               "| datagrams a second | peak memory without, MiB | with |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for kind in options.kinds.split(","):
-            if kind == "recorded":
+            if kind in ["recorded", "repeated"] and kind not in prefixes:
                 # A second member; it is gone before frames are rendered.
                 with contextlib.ExitStack() as member:
                     state = folder + "/second"
@@ -250,10 +252,12 @@ def main():
                               "w") as file:
                         file.write(text)
                     victim.start(3, state, 1, member, "--peer", f"{VICTIM}:{PORT}")
-                    prefixes[kind] = seen_header(lab) + struct.pack(">Q", 1 << 30)[2:].hex()
+                    seen = seen_packet(lab)
+                    prefixes["recorded"] = seen[:36] + struct.pack(">Q", 1 << 30)[2:].hex()
+                    prefixes["repeated"], sizes["repeated"] = seen, len(seen) // 2
                     victim.wait(victim.state, 2)
                 victim.wait(victim.state, 1)
-            measure(kind, prefixes[kind], victim)
+            measure(kind, prefixes[kind], sizes.get(kind, options.bytes), victim)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     private let noise: NoiseFilm
     private let stripes: Int
     private let security: StreamSecurity
+    private let pool = StreamPool()
     private let tiles: [FilmTile]
     private let expected: Film
     private var driver: FrameDriver?
@@ -114,6 +115,7 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     func close() {
         driver?.close()
         driver = nil
+        pool.closeAll()
     }
 
     private static var cpuSeconds: Double {
@@ -125,11 +127,17 @@ final class ReductionBenchmarkNode: FrameDriverHost {
     // MARK: - The driver's host
 
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
-        let stream = StreamConnection.connect(
-            to: addresses[Int(participant.node.rawValue) - 1],
-            preamble: MeshProtocol.meshPreamble, security: security)
+        let address = addresses[Int(participant.node.rawValue) - 1]
+        let stream = pool.take(to: address, of: nil) ?? connect(to: address)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         streams.append(stream)
+        return stream
+    }
+
+    private func connect(to address: NodeAddress) -> StreamConnection {
+        let stream = StreamConnection.connect(
+            to: address, preamble: MeshProtocol.meshPreamble, security: security)
+        pool.adopt(stream)
         return stream
     }
 

@@ -82,7 +82,7 @@ final class Contribution {
             self.lastHeard[parent] = EventLoop.now
             switch kind {
             case StreamKind.received where self.hasEnded:
-                self.close()
+                self.close(isWhole: true)
                 self.onDelivered()
             case StreamKind.received:
                 self.fail(parent, "it confirmed what was not sent")
@@ -186,7 +186,7 @@ final class Contribution {
     private func end() {
         hasEnded = true
         if let sink {
-            close()
+            close(isWhole: true)
             return sink.onEnd()
         }
         if writer == nil { begin() }
@@ -252,7 +252,7 @@ final class Contribution {
             stream.send(kind: StreamKind.failed, payload: writer.bytes)
         }
         parent?.stream.send(kind: StreamKind.failed, payload: writer.bytes)
-        close()
+        close(isWhole: false)
         onFailed(cause, reason)
     }
 
@@ -260,20 +260,20 @@ final class Contribution {
     func abandon() {
         guard !isOver else { return }
         let streams = Array(children.values) + [parent?.stream].compactMap(\.self)
-        close()
+        close(isWhole: false)
         for stream in streams { stream.abort() }
     }
 
-    private func close() {
+    /// - Parameter isWhole: whether all has arrived at its receivers, so that the connections may
+    ///   carry other streams.
+    private func close(isWhole: Bool) {
         isOver = true
         watchdog?.close()
         watchdog = nil
-        for stream in children.values {
+        for stream in Array(children.values) + [parent?.stream].compactMap(\.self) {
             stream.onClose = nil
-            stream.closeAfterFlush()
+            if isWhole { stream.finish() } else { stream.closeAfterFlush() }
         }
         children = [:]
-        parent?.stream.onClose = nil
-        parent?.stream.closeAfterFlush()
     }
 }

@@ -1,6 +1,6 @@
 // The kinds of frames on a stream between two nodes, after the preamble (docs/WIRE.md).
 
-/// What a frame's payload is. Zero is the preamble's.
+/// What a frame's payload is. Zero is the preamble's, 13 and 14 are those of `SuccessionKind`.
 enum StreamKind {
     /// What the stream is for: the first frame of whoever opened it.
     static let opening: UInt8 = 1
@@ -59,6 +59,8 @@ enum StreamBounds {
     static let fileAnswersMax = 512
     /// A connection must say within this time what it is for.
     static let openingLimit = Duration.seconds(10)
+    /// One that has carried a stream, within this time: twice as long as its opener keeps it.
+    static let nextOpeningLimit = Duration.seconds(30)
     /// Streams that came before the plan that explains them.
     static let earlyStreamsMax = 64
 }

@@ -140,7 +140,7 @@ final class SumSender {
         stream?.onReady = nil
         stream?.onDrained = nil
         stream?.onClose = nil
-        stream?.closeAfterFlush()
+        stream?.finish()
     }
 
     func abort() {
@@ -231,7 +231,7 @@ final class SumRelay {
             stream.abort()
             sender.abort()
         } else {
-            stream.closeAfterFlush()
+            stream.finish()
             sender.finish()
         }
         onFinished(result)

@@ -96,26 +96,38 @@ public final class DatagramSocket {
     }
 
     /// Has the system let in datagrams that begin like meshd's and are of known senders, and of
-    /// others one in ``sampledStrangers``, where it can.
+    /// others a part, by chance, where it can.
     /// - Parameters:
     ///   - offset: where a datagram has the word that names its sender.
     ///   - known: the words and the addresses of the senders that are known.
+    ///   - oneIn: of others one in so many, a power of two.
+    ///   - loud: addresses of which it is one in `loudOneIn`, likewise; the system compares the last
+    ///     four bytes of an address. At most ``loudSendersMax``.
     public func sampleStrangers(
-        mark: UInt8, offset: Int, known: [(source: NodeAddress, word: UInt32)]
+        mark: UInt8, offset: Int, known: [(source: NodeAddress, word: UInt32)],
+        oneIn: Int, loud: [NodeAddress] = [], loudOneIn: Int = 1
     ) {
+        precondition(oneIn.nonzeroBitCount == 1 && loudOneIn.nonzeroBitCount == 1)
         guard descriptor >= 0 else { return }
         let senders = known.prefix(Self.knownSendersMax).map { source, word in
-            let host = source.host.suffix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-            return meshd_known_sender(word: word, host: host)
+            meshd_known_sender(word: word, host: Self.lastWord(of: source))
         }
+        let hosts = loud.prefix(Self.loudSendersMax).map(Self.lastWord)
+        var filter = meshd_stranger_filter(
+            mark: mark, is_ipv6: localAddress.isIPv6 ? 1 : 0, offset: UInt32(offset),
+            others_mask: UInt32(oneIn - 1), loud_mask: UInt32(loudOneIn - 1))
         _ = meshd_sample_strangers(
-            descriptor, mark, UInt32(offset), localAddress.isIPv6 ? 1 : 0, senders, senders.count)
+            descriptor, &filter, senders, senders.count, hosts, hosts.count)
+    }
+
+    private static func lastWord(of address: NodeAddress) -> UInt32 {
+        address.host.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }
     }
 
     /// The most senders that the system can be told of.
     public nonisolated static let knownSendersMax = Int(MESHD_KNOWN_SENDERS_MAX)
-    /// What ``sampleStrangers(mark:offset:known:)`` lets one in of.
-    public nonisolated static let sampledStrangers = 16
+    /// The most loud ones.
+    public nonisolated static let loudSendersMax = Int(MESHD_LOUD_SENDERS_MAX)
 
     /// Sends a datagram now or drops it.
     /// - Returns: whether the system took it, which does not mean that it arrives.

@@ -43,6 +43,11 @@ final class LoopHandle {
     /// The handle as the common base of all handles.
     var base: UnsafeMutablePointer<uv_handle_t> { pointer(to: uv_handle_t.self) }
 
+    /// Has another object get the handle's callbacks from now on.
+    func transfer(to successor: AnyObject) {
+        if !isClosing { owner = successor }
+    }
+
     /// Closes the handle once; `then` runs when libuv has let go of it, in a later turn.
     func close(_ then: (@EventLoop () -> Void)? = nil) {
         if let then { onClosed = then }

@@ -38,6 +38,7 @@ extension StreamConnection {
             nodeKey: security.nodeKey, limits: limits)
         connection.expectedNode = node
         connection.remoteAddress = address
+        connection.succession.target = address
         connection.begin("connect to \(address)") { () throws(NetworkError) in
             let handle = try connection.openTCP()
             let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)

@@ -9,7 +9,7 @@ extension StreamConnection {
         case .connecting: limits.connectTimeout
         case .greeting: limits.preambleTimeout
         case .ready: limits.idleTimeout
-        case .lingering: limits.lingerTimeout
+        case .lingering, .parting: limits.lingerTimeout
         case .closed: nil
         }
     }
@@ -24,7 +24,7 @@ extension StreamConnection {
 
     func timerFired() {
         guard let timeout else { return }
-        // Only a ready or lingering stream earns more time by moving.
+        // Only a ready or closing stream earns more time by moving.
         let mayExtend = state != .connecting && state != .greeting
         if mayExtend, EventLoop.now < lastActivity + timeout {
             watch()
@@ -41,7 +41,7 @@ extension StreamConnection {
             } else {
                 end(.idle)
             }
-        case .lingering(let reason, _): end(reason)
+        case .lingering(let reason, _), .parting(let reason, _): end(reason)
         case .closed: break
         }
     }

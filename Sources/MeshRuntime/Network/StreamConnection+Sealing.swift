@@ -51,7 +51,7 @@ extension StreamConnection {
         replies += session.takeReply()
         // The preamble must be ahead of the frames that wait before any of them is written.
         if wasShakingHands, session.isEstablished { introduce() } else { flush() }
-        if count > 0, isOpen {
+        if count > 0, isListening {
             decode(UnsafeRawBufferPointer(rebasing: PlaintextBuffer.bytes[..<count]))
         }
         // Reading went on for the handshake's sake.
@@ -63,7 +63,7 @@ extension StreamConnection {
     /// Ends a stream whose peer is not trusted. The last reply, if there is one, must arrive: from
     /// it the peer knows why.
     private func refuse(_ error: TLSError, _ session: TLSSession) {
-        guard isOpen || isShakingHands else { return }
+        guard isListening else { return }
         // Nothing for a peer of this mesh goes out any more.
         output = OutputQueue()
         reply(of: session)

@@ -1,10 +1,13 @@
 // A stream of frames to one peer, over TCP or a Unix-domain socket.
 //
 //     connecting ──► greeting ──► ready ──► lingering ──► closed
-//          └────────────┴───────────┴─────────┴────────────▲
+//          │            │           ├──► parting ──┬────────▲   and its connection goes on
+//          └────────────┴───────────┴──────────────┴────────▲
 //
 // greeting: over TCP the TLS handshake (StreamConnection+Sealing.swift); then both sides send their
 // preamble at once and wait for the other's.
+// parting: both ends say that the stream is over; then the connection carries another one
+// (StreamConnection+Succession.swift).
 // lingering: the queue is flushed, our direction is shut, input is read and thrown away until the
 // peer closes too: closing at once with input unread would reset the connection and could take
 // the last frames, such as the reason of a refusal, away from the peer.
@@ -23,9 +26,9 @@ public final class StreamConnection {
     /// The peer's address; nil over a Unix-domain socket.
     public internal(set) var remoteAddress: NodeAddress?
     /// What the peer said of itself; nil until the stream is ready.
-    public private(set) var peerPreamble: StreamPreamble?
+    public internal(set) var peerPreamble: StreamPreamble?
     /// The node that the peer has proven to be; nil until the stream is ready, and without proof.
-    public private(set) var peerNode: NodeID?
+    public internal(set) var peerNode: NodeID?
     public private(set) var counters = StreamCounters()
 
     /// Called once, when both preambles fit. Frames may be sent before already.
@@ -42,13 +45,19 @@ public final class StreamConnection {
     /// Called now and then while much is sent over TCP with the rate, bytes per second, at which
     /// the network takes it; not when it waits for something to send.
     var onDeliveryRate: (@EventLoop (Double) -> Void)?
-    /// The listener's ear, called before `onClose`.
+    /// The node's ear, called before `onClose`.
     var onEnded: (@EventLoop (StreamCloseReason) -> Void)?
+    /// The listener's, called when the connection is over, with all its streams.
+    var onDisconnected: (@EventLoop (StreamCloseReason) -> Void)?
+    /// Called once when a connection that was kept is used again, or is over.
+    var onAwakened: (@EventLoop () -> Void)?
 
     enum State: Equatable {
         case connecting
         case greeting
         case ready
+        /// Waiting for the peer's word that the stream is over, or, after it, for ours to be sent.
+        case parting(StreamCloseReason, isPeerDone: Bool)
         /// Flushing; then waiting for the peer's end, to be closed for this reason.
         case lingering(StreamCloseReason, isShut: Bool)
         case closed(StreamCloseReason)
@@ -59,27 +68,31 @@ public final class StreamConnection {
     let session: TLSSession?
     /// Ciphertext that goes before anything else: of handshakes and alerts.
     var replies: [UInt8] = []
-    private let preamble: StreamPreamble
+    let preamble: StreamPreamble
     /// By what this end proves which node it is.
     let nodeKey: NodeKey?
     /// Who must be at the other end.
     var expectedNode: NodeID?
     let limits: StreamLimits
-    private(set) var handle: LoopHandle?
+    var handle: LoopHandle?
     var watchdog: LoopTimer?
     var lastActivity = EventLoop.now
 
-    private var decoder = FrameDecoder(payloadBytesMax: StreamPreamble.byteCountMax)
-    private(set) var isPaused = false
+    /// What it is that this stream's connection was and will be besides.
+    var succession = StreamSuccession()
+
+    var decoder = FrameDecoder(payloadBytesMax: StreamPreamble.byteCountMax)
+    var isPaused = false
     /// Received but not decoded when reading was paused; at most one receive buffer.
-    private var leftover: [UInt8] = []
+    var leftover: [UInt8] = []
 
     var output = OutputQueue()
     private(set) var isWriting = false
     private var isBlocked = false
-    private var isFarewellSaid = false
-    /// Whether `closeAfterFlush` was called before there was a connection to flush into.
-    private(set) var closesWhenConnected = false
+    var isFarewellSaid = false
+    /// Whether `closeAfterFlush` was called before the peer had proven who it is: what waits goes to
+    /// it then, or the stream ends with the reason why not.
+    var closesWhenReady = false
 
     init(
         preamble: StreamPreamble, session: TLSSession?, nodeKey: NodeKey? = nil,
@@ -109,7 +122,16 @@ public final class StreamConnection {
 
     /// Whether frames are still taken.
     public var isOpen: Bool {
-        !closesWhenConnected && [.connecting, .greeting, .ready].contains(state)
+        !closesWhenReady && [.connecting, .greeting, .ready].contains(state)
+    }
+
+    /// Whether what the peer sends is looked at.
+    var isListening: Bool {
+        switch state {
+        case .parting(_, let isPeerDone): !isPeerDone
+        case .greeting: true
+        default: isOpen
+        }
     }
 
     /// Queues a frame.
@@ -154,6 +176,8 @@ public final class StreamConnection {
         flush()
         if case .lingering(let reason, isShut: false) = state {
             shutDown(reason)
+        } else if case .parting = state {
+            handOver()
         } else if isBlocked, queuedBytes <= limits.queuedBytesLow {
             isBlocked = false
             onDrained?()
@@ -181,12 +205,12 @@ public final class StreamConnection {
         }
     }
 
-    private func decodeLeftover() {
-        guard isOpen, !isPaused, !leftover.isEmpty else { return }
+    func decodeLeftover() {
+        guard isListening, !isPaused, !leftover.isEmpty else { return }
         let bytes = leftover
         leftover = []
         bytes.withUnsafeBytes { decode($0) }
-        if !isPaused, isOpen { startReading() }
+        if !isPaused, isListening { startReading() }
     }
 
     func startReading() {
@@ -201,14 +225,14 @@ public final class StreamConnection {
     fileprivate func received(_ count: Int, _ bytes: UnsafeRawPointer?) {
         if count == UV_EOF.rawValue {
             let cause = isShakingHands ? StreamCloseReason.closedInHandshake : .closedByPeer
-            if case .lingering(let reason, _) = state { end(reason) } else { end(cause) }
+            end(reasonOfClosing ?? cause)
         } else if count < 0 {
             let error = NetworkError(code: Int32(clamping: count), operation: "receive")
-            if case .lingering(let reason, _) = state { end(reason) } else { end(.failed(error)) }
+            end(reasonOfClosing ?? .failed(error))
         } else if count > 0 {
             counters.bytesReceived += count
             // What a lingering stream receives counts for nothing, its patience included.
-            guard isOpen || isShakingHands else { return }
+            guard isListening else { return }
             lastActivity = EventLoop.now
             let input = UnsafeRawBufferPointer(start: bytes, count: count)
             if let session { open(input, with: session) } else { decode(input) }
@@ -219,18 +243,19 @@ public final class StreamConnection {
     func decode(_ bytes: UnsafeRawBufferPointer) {
         var input = bytes
         do throws(FrameError) {
-            while !isPaused, isOpen, let frame = try decoder.next(from: &input) {
+            while !isPaused, isListening, let frame = try decoder.next(from: &input) {
                 try accept(frame)
             }
-            if isPaused, isOpen { leftover = Array(input) }
+            if isPaused && isOpen || isHandingOver { leftover = Array(input) }
         } catch {
             end(.garbage(error))
         }
     }
 
     private func accept(_ frame: StreamFrame) throws(FrameError) {
-        guard peerPreamble == nil else {
+        if let peerPreamble {
             if frame.kind == StreamPreamble.frameKind { throw .preambleRepeated }
+            if try isOfSuccession(frame, peerPreamble) { return }
             counters.framesReceived += 1
             onFrame?(frame.kind, frame.payload)
             return
@@ -250,13 +275,19 @@ public final class StreamConnection {
             return
         }
         peerPreamble = theirs
-        state = .ready
         decoder.payloadBytesMax = limits.payloadBytesMax
-        watch()
-        onReady?(theirs)
+        becomeReady(theirs)
     }
 
-    // MARK: - Opening and closing
+    /// The peer has answered.
+    func becomeReady(_ theirs: StreamPreamble) {
+        state = .ready
+        watch()
+        onReady?(theirs)
+        if closesWhenReady, state == .ready { linger(.closedHere) }
+    }
+
+    // MARK: - Opening
 
     /// Begins to use a handle that is being connected.
     func attach(_ handle: LoopHandle) {
@@ -288,7 +319,7 @@ public final class StreamConnection {
             reply(of: session)
         } else {
             introduce()
-            if !isPaused, isOpen { startReading() }
+            if !isPaused, isListening { startReading() }
         }
     }
 
@@ -300,80 +331,6 @@ public final class StreamConnection {
         output.append(contentsOf: greeting)
         sealWaiting()
         flush()
-        if closesWhenConnected { linger(.closedHere) }
-    }
-
-    /// Takes no more frames, sends what is queued, waits for the peer's end, and closes.
-    public func closeAfterFlush() {
-        guard isOpen else { return }
-        if state != .connecting, !isShakingHands {
-            linger(.closedHere)
-        } else if output.byteCount == 0 {
-            end(.closedHere)
-        } else {
-            closesWhenConnected = true
-        }
-    }
-
-    /// Closes at once; what is queued is lost.
-    public func abort() { end(.closedHere) }
-
-    func linger(_ reason: StreamCloseReason) {
-        state = .lingering(reason, isShut: false)
-        lastActivity = EventLoop.now
-        leftover = []
-        isPaused = false
-        watch()
-        startReading()
-        shutDown(reason)
-    }
-
-    /// Shuts our direction once everything has been sent.
-    private func shutDown(_ reason: StreamCloseReason) {
-        guard case .lingering(_, isShut: false) = state, !isWriting, output.byteCount == 0,
-            let handle
-        else { return }
-        if let session, !isFarewellSaid {
-            isFarewellSaid = true
-            session.finish()
-            reply(of: session)
-            if isWriting { return }
-        }
-        state = .lingering(reason, isShut: true)
-        let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
-        let stream = handle.pointer(to: uv_stream_t.self)
-        if uv_shutdown(request, stream, streamShut) < 0 {
-            request.deallocate()
-            end(reason)
-        }
-    }
-
-    /// Ends the stream now. `onClose` follows in a later turn.
-    func end(_ reason: StreamCloseReason) {
-        if case .closed = state { return }
-        state = .closed(reason)
-        watchdog?.close()
-        watchdog = nil
-        leftover = []
-        output = OutputQueue()
-        if let handle {
-            handle.close { self.announceEnd(reason) }
-        } else {
-            EventLoop.nextTurn { self.announceEnd(reason) }
-        }
-        handle = nil
-    }
-
-    private func announceEnd(_ reason: StreamCloseReason) {
-        let (ended, close) = (onEnded, onClose)
-        onEnded = nil
-        onReady = nil
-        onFrame = nil
-        onDrained = nil
-        onDeliveryRate = nil
-        onClose = nil
-        ended?(reason)
-        close?(reason)
     }
 }
 
@@ -391,9 +348,4 @@ private func streamWritten(_ request: UnsafeMutablePointer<uv_write_t>?, _ statu
     LoopHandle.enter(stream, as: StreamConnection.self) {
         $0.written(byteCount, status: status)
     }
-}
-
-private func streamShut(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
-    // The peer's end, or the time limit, closes the stream.
-    request?.deallocate()
 }

@@ -34,6 +34,8 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
     case preambleRepeated
     /// The preamble's payload is too short or begins with something else.
     case preambleMalformed
+    /// A later stream of a connection whose opening was answered by something else.
+    case welcomeMissing(kind: UInt8)
 
     public var description: String {
         switch self {
@@ -42,6 +44,7 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
         case .preambleMissing(let kind): "a frame of kind \(kind) before the preamble"
         case .preambleRepeated: "a second preamble"
         case .preambleMalformed: "a preamble that is not meshd's"
+        case .welcomeMissing(let kind): "a frame of kind \(kind) before it welcomed the stream"
         }
     }
 }

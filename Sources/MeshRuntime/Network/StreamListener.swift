@@ -5,6 +5,7 @@
 import CLibuv
 import Glibc
 public import MeshCore
+import MeshSecurity
 
 /// A listening socket.
 @EventLoop
@@ -13,6 +14,8 @@ public final class StreamListener {
     public struct Counters: Hashable, Sendable {
         /// Connections that were handed over.
         public var accepted = 0
+        /// Streams after the first of their connections.
+        public var succeeded = 0
         /// Connections closed at once, because there were too many.
         public var refused = 0
         /// Connections closed before they had introduced themselves, because others wanted to.
@@ -48,6 +51,10 @@ public final class StreamListener {
     private let isTCP: Bool
     private var handle: LoopHandle?
     private var greeting: [DoorKeeping.Ticket: StreamConnection] = [:]
+    /// Connections that wait for another stream to be opened on them.
+    private var kept: [ObjectIdentifier: StreamConnection] = [:]
+    /// The most of them; beyond it a connection ends with its stream.
+    var keptMax = 256
 
     private init(
         isTCP: Bool, preamble: StreamPreamble, security: StreamSecurity, limits: StreamLimits
@@ -162,7 +169,8 @@ public final class StreamListener {
             self.door.introduced(ticket)
             self.handOver(connection)
         }
-        connection.onEnded = { reason in
+        connection.succession.keeper = self
+        connection.onDisconnected = { reason in
             self.door.left(ticket, from: address)
             guard self.greeting.removeValue(forKey: ticket) != nil else { return }
             self.reject(address, reason)
@@ -178,6 +186,13 @@ public final class StreamListener {
         onConnection(connection)
     }
 
+    /// Closes the connections that wait and were opened with a key that is not accepted any more.
+    func renew(isAccepted: (KeyID) -> Bool) {
+        for stream in kept.values where stream.key.map({ !isAccepted($0) }) ?? false {
+            stream.closeAfterFlush()
+        }
+    }
+
     private func reject(_ address: NodeAddress?, _ reason: StreamCloseReason) {
         switch reason {
         case .closedHere: return
@@ -186,6 +201,25 @@ public final class StreamListener {
         default: counters.garbage += 1
         }
         onRejected?(address, reason)
+    }
+}
+
+extension StreamListener: StreamKeeper {
+    var keptCount: Int { kept.count }
+    var keptStreams: [StreamConnection] { Array(kept.values) }
+
+    func hasRoom(for stream: StreamConnection) -> Bool {
+        handle != nil && onConnection != nil && kept.count < keptMax
+    }
+
+    /// Hands over a connection again, for the next stream that its peer opens on it.
+    func keep(_ stream: StreamConnection) {
+        guard hasRoom(for: stream), let onConnection else { return stream.closeAfterFlush() }
+        let id = ObjectIdentifier(stream)
+        kept[id] = stream
+        stream.onAwakened = { [weak self] in self?.kept[id] = nil }
+        counters.succeeded += 1
+        onConnection(stream)
     }
 }
 

@@ -30,8 +30,10 @@ public struct StreamFeatures: OptionSet, Hashable, Sendable, CustomStringConvert
     /// Bits of things that an end can't do without: who does not know one of them must not talk to
     /// it. Others may be passed over.
     public static let needed = StreamFeatures(rawValue: 0xffff_0000)
+    /// A connection may carry one stream after another.
+    public static let successiveStreams = StreamFeatures(rawValue: 1)
     /// Those that this version knows.
-    public static let known: StreamFeatures = []
+    public static let known: StreamFeatures = [.successiveStreams]
 
     /// The numbers of the bits.
     public var description: String {

@@ -128,7 +128,10 @@ extension NodeRuntime {
         if !gone.isEmpty {
             notice("the mesh's old key is revoked")
             revokedAt = EventLoop.now
-            links.renew { [keyring] in keyring.key($0) != nil }
+            let isAccepted = { [keyring] in keyring.key($0) != nil }
+            links.renew(isAccepted: isAccepted)
+            pool.renew(isAccepted: isAccepted)
+            endpoint.listener.renew(isAccepted: isAccepted)
         }
         if next.accepted != before.accepted { restartDiscovery() }
     }

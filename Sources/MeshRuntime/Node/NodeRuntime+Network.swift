@@ -4,6 +4,7 @@ import Gossip
 import Logging
 import MeshCore
 import MeshNode
+import MeshSecurity
 import MeshWire
 import WorkStealing
 
@@ -39,17 +40,24 @@ extension NodeRuntime {
         }
     }
 
-    /// A peer has connected: its first frame says what for, and that soon.
+    /// A peer has connected: its first frame says what for, and that soon. Or its connection waits
+    /// for another stream, which it may do for longer.
     func accept(_ stream: StreamConnection) {
-        let limit = EventLoop.schedule(after: StreamBounds.openingLimit) {
-            [weak self, weak stream] in
-            self?.garbageReceived += 1
+        let isSuccessor = stream.isSuccessor
+        let limit = EventLoop.schedule(
+            after: isSuccessor ? StreamBounds.nextOpeningLimit : StreamBounds.openingLimit
+        ) { [weak self, weak stream] in
+            if !isSuccessor { self?.garbageReceived += 1 }
             stream?.abort()
         }
         stream.onClose = { _ in limit.close() }
         stream.onFrame = { [weak self, weak stream] kind, payload in
             limit.close()
             guard let self, let stream else { return }
+            // Its key was accepted when it was connected, which may be long ago.
+            if isSuccessor, let key = stream.key, self.keyring.key(key) == nil {
+                return stream.abort()
+            }
             guard kind == StreamKind.opening,
                 let opening = try? StreamOpening(decoding: payload),
                 self.isHonest(opening, of: stream)
@@ -175,7 +183,7 @@ extension NodeRuntime {
 extension NodeRuntime: FrameDriverHost {
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
         guard let address = node.address(of: participant) else { return nil }
-        let stream = connect(to: address, of: participant.node)
+        let stream = stream(for: opening, to: address, of: participant.node)
         stream.send(kind: StreamKind.opening, payload: opening.encoded())
         switch opening {
         case .contribution(let frame, _, _, _), .sum(let frame, _, _, _), .film(let frame):
@@ -187,6 +195,23 @@ extension NodeRuntime: FrameDriverHost {
             }
         case .control, .file: break
         }
+        return stream
+    }
+
+    /// A stream to open something on: those of rounds on connections that are kept, if there are any.
+    private func stream(
+        for opening: StreamOpening, to address: NodeAddress, of node: NodeID
+    ) -> StreamConnection {
+        switch opening {
+        case .control, .film, .file: return connect(to: address, of: node)
+        case .contribution, .sum: break
+        }
+        if let kept = pool.take(to: address, of: node) {
+            follow(kept)
+            return kept
+        }
+        let stream = connect(to: address, of: node)
+        pool.adopt(stream)
         return stream
     }
 

@@ -69,25 +69,6 @@ struct StrangerLog {
     mutating func refillAnswers() { answersLeft = Self.answersMax }
 }
 
-/// Whether more packets of strangers come than a node should look at.
-struct FloodWatch {
-    /// Packets that could not be opened since the last tick.
-    var unopened = 0
-    /// As many in half a second are a flood: 1,024 in a second.
-    private static let unopenedMax = 512
-    /// How long a flood is over before it counts as over: five seconds.
-    private static let ticksAfter = 10
-    private var ticksLeft = 0
-    var isFlood: Bool { ticksLeft > 0 }
-
-    /// To be called twice a second.
-    mutating func tick() {
-        let seen = isFlood ? unopened * DatagramSocket.sampledStrangers : unopened
-        ticksLeft = seen >= Self.unopenedMax ? Self.ticksAfter : max(0, ticksLeft - 1)
-        unopened = 0
-    }
-}
-
 extension NodeRuntime {
     /// Strangers may try again; while they flood this node the system drops most of what is not of
     /// senders that are known. To be called twice a second.
@@ -97,12 +78,17 @@ extension NodeRuntime {
         let wasFlood = flood.isFlood
         flood.tick()
         if flood.isFlood {
-            endpoint.datagrams.sampleStrangers(
-                mark: SealedPacket.mark, offset: SealedPacket.saltOffset,
-                known: seal.knownSenders(atMost: DatagramSocket.knownSendersMax))
+            filterStrangers()
         } else if wasFlood {
             endpoint.datagrams.dropForeign(mark: SealedPacket.mark)
         }
+    }
+
+    private func filterStrangers() {
+        endpoint.datagrams.sampleStrangers(
+            mark: SealedPacket.mark, offset: SealedPacket.saltOffset,
+            known: seal.knownSenders(atMost: DatagramSocket.knownSendersMax),
+            oneIn: flood.oneIn, loud: flood.loudAddresses, loudOneIn: FloodWatch.loudOneIn)
     }
 
     /// Opens a packet; nil when it is none of a member.
@@ -117,11 +103,9 @@ extension NodeRuntime {
                 note(.refusesUs, "\(source) does not talk to this node: \(reason)")
             }
         } catch {
-            // The network doubles packets; that is nobody's fault.
-            if error != .replayed {
-                garbageReceived += 1
-                flood.unopened += 1
-            }
+            // The network doubles packets; that is nobody's fault, unless it is too much.
+            if error != .replayed { garbageReceived += 1 }
+            if flood.note(source) { filterStrangers() }
             note(Stranger(error), "dropped a packet from \(source): \(error)")
             if let answer = PacketRefusal.answer(to: packet, refusedAs: error),
                 strangers.mayAnswer()

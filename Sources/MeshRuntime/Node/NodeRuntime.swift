@@ -54,7 +54,8 @@ public enum MeshProtocol {
     /// The program's version.
     public static let programVersion = "0.1.0"
 
-    static let meshPreamble = StreamPreamble(major: major, minor: minor, purpose: .mesh)
+    static let meshPreamble = StreamPreamble(
+        major: major, minor: minor, purpose: .mesh, features: .successiveStreams)
     static let controlPreamble = StreamPreamble(major: major, minor: minor, purpose: .control)
 }
 
@@ -95,6 +96,8 @@ public final class NodeRuntime {
     lazy var links = PeerLinks(
         opening: StreamOpening.control(sender: identity, name: configuration.name).encoded(),
         connect: { [unowned self] in self.connect(to: $0, of: $1) })
+    /// Connections that have carried a round's stream and wait for the next.
+    let pool = StreamPool()
     /// The files of frames in progress stay in the store.
     var holds: [FrameID: FileHold] = [:]
     /// Frames that this node takes no part in, and why.
@@ -245,6 +248,7 @@ public final class NodeRuntime {
         discovery?.close()
         device?.stop()
         links.closeAll()
+        pool.closeAll()
         endpoint.close()
     }
 

@@ -14,6 +14,8 @@ final class PeerLinks {
         var lastUse: Instant
     }
     private var links: [ParticipantID: Link] = [:]
+    /// Where another node was found, and until when nothing is sent there for whom it was meant.
+    private var strays: [ParticipantID: (address: NodeAddress, until: Instant)] = [:]
     private let connect: @EventLoop (NodeAddress, NodeID) -> StreamConnection
     let opening: [UInt8]
     /// Called with an address at which nobody listens any more.
@@ -23,6 +25,11 @@ final class PeerLinks {
     private static let queuedBytesMax = 8 << 20
     /// A connection that was not used for this long is closed.
     private static let idleLimit = Duration.seconds(120)
+    /// An address at which another node was is not tried for this long: the membership may learn
+    /// meanwhile who is where.
+    private static let strayPause = Duration.seconds(5)
+    /// Beyond so many all are forgotten.
+    private static let straysMax = 1_024
 
     /// - Parameter opening: the first frame of each connection.
     init(
@@ -35,6 +42,9 @@ final class PeerLinks {
 
     /// Sends a frame to a peer, over a connection that is opened if there is none.
     func send(kind: UInt8, _ payload: [UInt8], to peer: ParticipantID, at address: NodeAddress) {
+        if let stray = strays[peer], stray.address == address, EventLoop.now < stray.until {
+            return
+        }
         var stream = links[peer]?.stream
         if let known = stream, !known.isOpen || known.queuedBytes > Self.queuedBytesMax {
             known.abort()
@@ -52,12 +62,18 @@ final class PeerLinks {
             if case .connectFailed(let error) = reason, error.isConnectionRefused {
                 self?.onRefused?(address)
             }
+            if reason == .untrusted(.wrongNode) { self?.strayed(peer, address) }
         }
         stream.send(kind: StreamKind.opening, payload: opening)
         return stream
     }
 
-    /// Bytes sent and received over the present connections to a peer.
+    private func strayed(_ peer: ParticipantID, _ address: NodeAddress) {
+        if strays.count >= Self.straysMax { strays = [:] }
+        strays[peer] = (address, EventLoop.now + Self.strayPause)
+    }
+
+    /// Closes the connection to a peer.
     func close(_ peer: ParticipantID) {
         links.removeValue(forKey: peer)?.stream.abort()
     }
@@ -65,6 +81,7 @@ final class PeerLinks {
     /// Closes what is not used any more.
     func tidy() {
         let now = EventLoop.now
+        strays = strays.filter { now < $0.value.until }
         for (peer, link) in links where now - link.lastUse > Self.idleLimit {
             link.stream.closeAfterFlush()
             links[peer] = nil

@@ -20,6 +20,8 @@ final class StreamPeer: StreamOpener {
     /// Called with what each stream that others open is for.
     var onOpening: (@EventLoop (StreamOpening, StreamConnection) -> Void)?
     private(set) var openings: [StreamOpening] = []
+    /// Connections that have carried a stream of this peer's.
+    let pool = StreamPool()
 
     init(_ number: UInt64) throws {
         identity = Films.participant(number)
@@ -50,9 +52,15 @@ final class StreamPeer: StreamOpener {
 
     func open(_ opening: StreamOpening, to participant: ParticipantID) -> StreamConnection? {
         guard let address = addresses[participant] else { return nil }
+        let stream = pool.take(to: address, of: nil) ?? connect(to: address)
+        stream.send(kind: StreamKind.opening, payload: opening.encoded())
+        return stream
+    }
+
+    private func connect(to address: NodeAddress) -> StreamConnection {
         let stream = StreamConnection.connect(
             to: address, preamble: MeshProtocol.meshPreamble, security: TestMesh.security)
-        stream.send(kind: StreamKind.opening, payload: opening.encoded())
+        pool.adopt(stream)
         return stream
     }
 

@@ -59,7 +59,7 @@ struct SocketTests {
         }
         let elsewhere = NodeAddress(10, 0, 0, 1, port: 1)
         server.sampleStrangers(
-            mark: 0xe0, offset: 2, known: [(elsewhere, 2), (client.localAddress, 1)])
+            mark: 0xe0, offset: 2, known: [(elsewhere, 2), (client.localAddress, 1)], oneIn: 16)
         // Few at a time, so that the system's queue holds them.
         for _ in 0..<80 {
             for sender in UInt8(0)...2 { send(sender) }

@@ -272,19 +272,4 @@ struct TrustTests {
         let mayAnswer = log.mayAnswer()
         #expect(mayAnswer)
     }
-
-    @Test("A flood lasts as long as there is one, though only a part of it is seen then")
-    func flood() {
-        var watch = FloodWatch()
-        func tick(_ unopened: Int) -> Bool {
-            watch.unopened = unopened
-            watch.tick()
-            return watch.isFlood
-        }
-        #expect(!tick(511))
-        #expect(tick(512))
-        for _ in 0..<30 { #expect(tick(32)) }
-        let after = (0..<20).map { _ in tick(31) }
-        #expect(after == (0..<20).map { $0 < 9 })
-    }
 }
