@@ -1,6 +1,7 @@
 // Adaptive frames on one machine: which units are given out, and the film that comes of them.
 
 import MeshCore
+import MeshNode
 import Testing
 import Tracer
 
@@ -68,6 +69,26 @@ struct AdaptiveTests {
             let noise = try #require(expected.noise(ofTile: tile))
             #expect(noise <= Double(target) || samples[place.y * 96 + place.x] == 200)
         }
+    }
+
+    @Test("A frame whose description and job disagree on whether it is adaptive is not joined")
+    @EventLoop
+    func contradiction() async throws {
+        let node = try TestNode("one")
+        for (number, target) in ([nil, 0.1] as [Float?]).enumerated() {
+            let job = try SmallFrame(noiseTarget: target).job
+            for (offset, isAdaptive) in [target == nil, target != nil].enumerated() {
+                let frame = FrameID(
+                    originator: TestMesh.participant, number: UInt64(2 * number + offset))
+                let description = JobDescription(
+                    width: job.width, height: job.height, samplesPerPixel: job.samplesPerPixel,
+                    isAdaptive: isAdaptive, payload: job.encoded())
+                node.runtime.perform(.prepareScene(frame, description, sources: []))
+                // Who joins makes a place for the films.
+                #expect((node.runtime.frames[frame] != nil) == (isAdaptive == (target != nil)))
+            }
+        }
+        await node.runtime.stop()
     }
 
     @Test("A target that nothing meets gives all samples, one that all meet the first stage")
