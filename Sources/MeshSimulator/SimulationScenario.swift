@@ -178,6 +178,14 @@ extension SimulationConfiguration {
             node.frame.acquaintancesMax = 8
         }
         if seed % 8 == 6 { verify(seed / 8) }
+        if seed % 8 == 3 { spoil(seed / 8) }
+    }
+
+    /// A node is wrong, the originator in some of these runs, and nothing is verified.
+    private mutating func spoil(_ variant: UInt64) {
+        let other = (submissions[0].node + 1 + Int(variant % 5)) % nodes.count
+        corrupt = [variant % 4 == 3 ? submissions[0].node : other]
+        if variant % 2 == 1 { otherClass = nodes.indices.filter { $0 % 3 == 1 } }
     }
 
     /// Some units, or all, are rendered twice and compared; in half of these runs a node is wrong,
@@ -186,7 +194,7 @@ extension SimulationConfiguration {
         for index in submissions.indices {
             submissions[index].job.verifiedShare = [0.05, 0.3, 1][Int(variant % 3)]
         }
-        if variant % 2 == 0 { corrupt = [Int(variant / 2 * 7) % nodes.count] }
+        if variant % 2 == 0 { flaky = [Int(variant / 2 * 7) % nodes.count] }
         if variant / 2 % 2 == 1 { otherClass = nodes.indices.filter { $0 % 3 == 1 } }
     }
 

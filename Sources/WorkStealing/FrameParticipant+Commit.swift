@@ -21,9 +21,12 @@ extension FrameParticipant {
                         owner: member.id, seal: seal.number, coverage: seal.coverage))
             }
         }
+        if !quarantined.isEmpty || !root.references.pending.isEmpty {
+            offers.removeAll { isHeldBack($0.owner) }
+        }
         if configuration.verifiedShare > 0 {
             offers.removeAll {
-                isQuarantined($0.owner) || !root.checks.isCleared($0.seal, of: $0.owner)
+                !root.checks.isCleared($0.seal, of: $0.owner)
             }
         }
         let parts = RoundPlanner.plan(

@@ -29,6 +29,8 @@ package enum ProtocolMutation: String, Hashable, Sendable, CaseIterable {
     case lossesNotCounted
     /// The root counts on partial films that have failed to arrive again and again.
     case muteWaitedFor
+    /// The root does not compare what participants got of the reference unit.
+    case referencesNotCompared
     /// Partial films of one unit share their numbers with others.
     case partialsNotToldApart
 }

@@ -119,6 +119,8 @@ struct RootState: Sendable {
     var helped: [Int: Helped] = [:]
     /// Units rendered twice.
     var checks = CheckBook()
+    /// What participants got of the reference unit.
+    var references = ReferenceBook()
     /// What the reports say of late units; nil when one has changed.
     var lateBook: LateBook?
 

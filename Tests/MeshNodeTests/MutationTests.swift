@@ -36,6 +36,7 @@ struct MutationTests {
         Plant(.lossesNotCounted, .unheldUnits),
         Plant(.partialsNotToldApart, .disagreement),
         Plant(.muteWaitedFor, .unfinished),
+        Plant(.referencesNotCompared, .wrongResults),
     ]
 
     /// A run in which the rule matters.
