@@ -59,7 +59,7 @@ extension MeshNode {
     }
 
     /// A device has rendered a unit; says what the driver does with its pixels, and that at once.
-    /// - Parameter digest: of the pixels; needed for a job with a `verifiedShare`.
+    /// - Parameter digest: of the pixels, if ``needsDigest(of:_:)``.
     public mutating func rendered(
         _ unit: Int, of frame: FrameID, digest: UnitDigest? = nil, at instant: Instant
     ) -> UnitDisposition {
@@ -71,6 +71,14 @@ extension MeshNode {
         let disposition = records[index].participant?.rendered(unit, digest: digest, at: now)
         performParticipant(at: index)
         return disposition ?? .discard
+    }
+
+    /// Whether others compare what this node gets of a unit: of all in a frame with a
+    /// `verifiedShare`, and of the one that all render first.
+    public func needsDigest(of unit: Int, _ frame: FrameID) -> Bool {
+        guard let index = index(of: frame) else { return false }
+        return records[index].job?.verifiedShare ?? 0 > 0
+            || records[index].participant?.referenceUnit == unit
     }
 
     /// Lends units of a frame to a participant that did not ask, as far as they are held here; see

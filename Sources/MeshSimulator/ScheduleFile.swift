@@ -27,6 +27,8 @@ public struct ScheduleFile: Codable, Hashable, Sendable {
     public var ledgerOnly: [Int]?
     /// See ``SimulationConfiguration/corrupt``.
     public var corrupt: [Int]?
+    /// See ``SimulationConfiguration/flaky``.
+    public var flaky: [Int]?
     /// See ``SimulationConfiguration/otherClass``.
     public var otherClass: [Int]?
     public var faults: [Fault]
@@ -113,6 +115,7 @@ extension ScheduleFile {
         links = run.links
         ledgerOnly = run.ledgerOnly
         corrupt = run.corrupt
+        flaky = run.flaky
         otherClass = run.otherClass
         joined = run.startsJoined ? true : nil
         network = Network(run.network)
@@ -173,13 +176,16 @@ extension ScheduleFile {
         run.bandwidth = bandwidth ?? run.bandwidth
         let named =
             (links ?? []).flatMap { [$0.from, $0.to] } + (ledgerOnly ?? []) + (corrupt ?? [])
+            + (flaky ?? [])
             + (otherClass ?? [])
         guard named.allSatisfy({ run.nodes.indices.contains($0) }) else {
-            throw Malformed("'links', 'ledgerOnly', 'corrupt' or 'otherClass' name unknown nodes")
+            throw Malformed(
+                "'links', 'ledgerOnly', 'corrupt', 'flaky' or 'otherClass' name unknown nodes")
         }
         run.links = links ?? run.links
         run.ledgerOnly = ledgerOnly ?? run.ledgerOnly
         run.corrupt = corrupt ?? run.corrupt
+        run.flaky = flaky ?? run.flaky
         run.otherClass = otherClass ?? run.otherClass
     }
 

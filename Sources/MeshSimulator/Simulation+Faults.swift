@@ -190,9 +190,12 @@ extension Simulation {
         jobs.allSatisfy { job in
             guard let frame = job.frame, job.outcome.end == .unfinished else { return true }
             return nodes.indices.contains { other in
-                other != node && !nodes[other].isFrozen
-                    && !configuration.corrupt.contains(other)
-                    && nodes[other].process?.node.participant(of: frame)?.isQuarantined == false
+                guard other != node, !nodes[other].isFrozen,
+                    !configuration.corrupt.contains(other),
+                    !configuration.flaky.contains(other),
+                    let part = nodes[other].process?.node.participant(of: frame)
+                else { return false }
+                return !part.isQuarantined && !part.isKeptOut
             }
         }
     }

@@ -78,12 +78,14 @@ extension Simulation {
         case .sealWaived(let number, let units):
             addSeal(number, SimulatedFilm(waiving: units), of: frame, at: index)
         case .contribute(let round, let seals, let places):
+            noteSpoiled(round, of: frame, seals: seals, at: index)
             let stripes = places.map {
                 PendingContribution.Stripe(
                     parent: $0.parent, children: $0.children, branches: [])
             }
             contribute(frame, round, seals: seals, stripes: stripes, at: index)
         case .gather(let round, let seals, let places):
+            noteSpoiled(round, of: frame, seals: seals, at: index)
             timeline?.beginRound(round, root: index, at: now)
             guard let identity = nodes[index].process?.identity else { return }
             let stripes = places.map { place in
@@ -108,6 +110,7 @@ extension Simulation {
     }
 
     private mutating func commit(_ frame: FrameID, _ round: RoundID, at index: Int) {
+        checkCommit(of: frame, round, at: index)
         let name = lacks(.termWithoutRoot) ? round.withoutRoot : round
         if !commits.insert(CommittedRound(frame: frame, round: name)).inserted {
             violate(.doubleCommit, "\(round) of \(frame)")

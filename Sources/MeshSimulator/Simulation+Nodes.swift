@@ -104,11 +104,9 @@ extension Simulation {
             report.roundsAbandoned += 1
             timeline?.endRound(round, of: frame, units: 0, isCommitted: false, at: now)
         case .frame(_, .quarantined(let participant, _)):
-            let culprit = nodes.firstIndex { $0.id == participant.node }
-            if let culprit, !report.quarantined.contains(culprit) {
-                report.quarantined.append(culprit)
-                report.quarantined.sort()
-            }
+            add(participant, to: \.quarantined)
+        case .frame(_, .keptOut(let participant, _)):
+            add(participant, to: \.keptOut)
         case .frame(let frame, .lost(let units)):
             report.unitsLost += units.count
             if configuration.policy.isStatic {
@@ -117,6 +115,16 @@ extension Simulation {
             }
         default: break
         }
+    }
+
+    /// Adds a node to a list of the report, which is sorted and names each once.
+    private mutating func add(
+        _ participant: ParticipantID, to list: WritableKeyPath<SimulationReport, [Int]>
+    ) {
+        let index = nodes.firstIndex { $0.id == participant.node }
+        guard let index, !report[keyPath: list].contains(index) else { return }
+        report[keyPath: list].append(index)
+        report[keyPath: list].sort()
     }
 
     private func isRunning(_ participant: ParticipantID) -> Bool {
@@ -266,23 +274,8 @@ extension Simulation {
         nodes[index].process?.node.setSpeed(samplesPerSecond: speed)
         let disposition =
             nodes[index].process?.node.rendered(
-                unit, of: frame, digest: digest(of: unit, job: job, at: index), at: local)
+                unit, of: frame, digest: digest(of: unit, frame, job: job, at: index), at: local)
             ?? .discard
         keep(unit, disposition, of: frame, at: index)
-    }
-
-    /// What a node says of its result.
-    private func digest(of unit: Int, job: Int, at index: Int) -> UnitDigest? {
-        guard configuration.submissions[job].job.verifiedShare > 0 else { return nil }
-        let right = jobs[job].tallies.value(of: IntervalSet(SampleRange(unit, unit + 1)))
-        let isOther = configuration.otherClass.contains(index)
-        var digest = UnitDigest(
-            hash: isOther ? ~right : right, sums: SIMD3(repeating: isOther ? 1.01 : 1),
-            arithmeticClass: isOther ? 2 : 1)
-        if configuration.corrupt.contains(index) {
-            digest.hash ^= UInt64(index + 1)
-            digest.sums *= 2
-        }
-        return digest
     }
 }

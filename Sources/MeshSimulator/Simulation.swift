@@ -38,6 +38,8 @@ public struct Simulation: ~Copyable {
     var faultNumber = 0
     /// The rounds committed, to find a second commit.
     var commits: Set<CommittedRound> = []
+    /// The rounds into which a node put results that are wrong.
+    var spoiled: Set<CommittedRound> = []
     /// Samples that all devices could have rendered so far.
     var capacity = 0.0
     /// What they can render per second now.

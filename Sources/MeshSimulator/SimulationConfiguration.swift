@@ -32,9 +32,12 @@ public struct SimulationConfiguration: Sendable {
     public var links: [LinkModel] = []
     /// The nodes that keep no film unless they must, by index; an originator always keeps its own.
     public var ledgerOnly: [Int] = []
-    /// The nodes whose results are wrong, by index. Their films are right in the simulation, and what
-    /// they say of their units is not.
+    /// The nodes whose results are wrong, by index, that of a frame's reference unit too. Their films
+    /// are right in the simulation, and what they say of their units is not.
     public var corrupt: [Int] = []
+    /// The nodes whose results are wrong, by index, but that of the reference unit: as memory that
+    /// fails now and then.
+    public var flaky: [Int] = []
     /// The nodes of another arithmetic class than the rest, by index: their results differ in their
     /// bits, and by a hundredth in their sums.
     public var otherClass: [Int] = []

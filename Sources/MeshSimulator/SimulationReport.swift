@@ -29,6 +29,9 @@ public struct Violation: Hashable, Sendable, CustomStringConvertible {
         case unconverged
         /// A machine keeps more than its configuration allows.
         case unbounded
+        /// Results of a node whose reference unit is wrong were added to a film, by a root that knows
+        /// the right one.
+        case wrongResults
     }
     public var kind: Kind
     /// The number of the event after which it was found.
@@ -83,6 +86,8 @@ public struct SimulationReport: Sendable {
     public var unitsLost = 0
     /// The nodes, by index, whose results were found wrong in a verified frame.
     public var quarantined: [Int] = []
+    /// The nodes, by index, whose reference unit was another than that of others.
+    public var keptOut: [Int] = []
     /// Running members that another suspected while no cut was in force.
     public var falseSuspicions = 0
     /// Running members that another declared dead while no cut was in force.

@@ -182,6 +182,7 @@ extension SimulationConfiguration {
         }
         if seed % 8 == 6 { verify(seed / 8) }
         if seed % 3 == 2 { adapt(seed / 3) }
+        if seed % 8 == 3 { spoil(seed / 8) }
     }
 
     /// The frames, or some of them, are adaptive, of several stages.
@@ -193,13 +194,20 @@ extension SimulationConfiguration {
         }
     }
 
+    /// A node is wrong, the originator in some of these runs, and nothing is verified.
+    private mutating func spoil(_ variant: UInt64) {
+        let other = (submissions[0].node + 1 + Int(variant % 5)) % nodes.count
+        corrupt = [variant % 4 == 3 ? submissions[0].node : other]
+        if variant % 2 == 1 { otherClass = nodes.indices.filter { $0 % 3 == 1 } }
+    }
+
     /// Some units, or all, are rendered twice and compared; in half of these runs a node is wrong,
     /// in half a third of the nodes is of another arithmetic class.
     private mutating func verify(_ variant: UInt64) {
         for index in submissions.indices {
             submissions[index].job.verifiedShare = [0.05, 0.3, 1][Int(variant % 3)]
         }
-        if variant % 2 == 0 { corrupt = [Int(variant / 2 * 7) % nodes.count] }
+        if variant % 2 == 0 { flaky = [Int(variant / 2 * 7) % nodes.count] }
         if variant / 2 % 2 == 1 { otherClass = nodes.indices.filter { $0 % 3 == 1 } }
     }
 

@@ -60,13 +60,15 @@ extension AdmissionRequest: WireValue {
         var proto = ProtoAdmission()
         proto.term = term.proto
         proto.samplesPerSecond = samplesPerSecond
+        if let reference { proto.reference = reference.proto }
         return proto
     }
 
     init(_ proto: ProtoAdmission) throws(MalformedBytes) {
         self.init(
             term: try Term(proto.term, isThere: proto.hasTerm, "term"),
-            samplesPerSecond: try checkedSpeed(proto.samplesPerSecond))
+            samplesPerSecond: try checkedSpeed(proto.samplesPerSecond),
+            reference: proto.hasReference ? try UnitDigest(proto.reference) : nil)
     }
 }
 
@@ -82,6 +84,8 @@ extension RoundStart: WireValue {
         proto.acquaintances = acquaintances.map(\.proto)
         proto.includesReceiver = includesReceiver
         proto.quarantined = quarantined.map(\.proto)
+        proto.referenceKnown = knowsReference
+        proto.differing = UInt32(clamping: differing)
         proto.ledgerHash = ledger.hash
         proto.ledgerDiffers = !ledger.isWhole
         proto.ledger = ledger.added.proto
@@ -102,6 +106,8 @@ extension RoundStart: WireValue {
         acquaintances = try ParticipantID.list(proto.acquaintances, "acquaintances")
         includesReceiver = proto.includesReceiver
         quarantined = try ParticipantID.list(proto.quarantined, "participants in quarantine")
+        knowsReference = proto.referenceKnown
+        differing = Int(proto.differing)
     }
 }
 
@@ -137,6 +143,7 @@ extension RoundReport: WireValue {
         proto.ledgerOnly = !wantsFilm
         proto.participantsHash = participantsHash
         proto.ledgerHash = ledgerHash
+        if let reference { proto.reference = reference.proto }
         return proto
     }
 
@@ -151,6 +158,7 @@ extension RoundReport: WireValue {
             bytesPerSecond: try checkedSpeed(proto.bytesPerSecond), wantsFilm: !proto.ledgerOnly)
         participantsHash = proto.participantsHash
         ledgerHash = proto.ledgerHash
+        if proto.hasReference { reference = try UnitDigest(proto.reference) }
     }
 }
 

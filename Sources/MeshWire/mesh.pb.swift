@@ -491,67 +491,119 @@ nonisolated struct ProtoAdmission: Sendable {
 
   var samplesPerSecond: Double = 0
 
+  /// Of the frame's reference unit; absent if the sender has not rendered it.
+  var reference: ProtoDigest {
+    get {_reference ?? ProtoDigest()}
+    set {_reference = newValue}
+  }
+  /// Returns true if `reference` has been explicitly set.
+  var hasReference: Bool {self._reference != nil}
+  /// Clears the value of `reference`. Subsequent reads from it will return its default value.
+  mutating func clearReference() {self._reference = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _term: ProtoTerm? = nil
+  fileprivate var _reference: ProtoDigest? = nil
 }
 
-nonisolated struct ProtoStart: Sendable {
+nonisolated struct ProtoStart: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   var round: ProtoRound {
-    get {_round ?? ProtoRound()}
-    set {_round = newValue}
+    get {_storage._round ?? ProtoRound()}
+    set {_uniqueStorage()._round = newValue}
   }
   /// Returns true if `round` has been explicitly set.
-  var hasRound: Bool {self._round != nil}
+  var hasRound: Bool {_storage._round != nil}
   /// Clears the value of `round`. Subsequent reads from it will return its default value.
-  mutating func clearRound() {self._round = nil}
+  mutating func clearRound() {_uniqueStorage()._round = nil}
 
   /// The list that comes out has this hash; it is these alone, or the receiver's without those
   /// removed and with these at its end.
-  var participantsHash: UInt64 = 0
+  var participantsHash: UInt64 {
+    get {_storage._participantsHash}
+    set {_uniqueStorage()._participantsHash = newValue}
+  }
 
-  var participantsDiffer: Bool = false
+  var participantsDiffer: Bool {
+    get {_storage._participantsDiffer}
+    set {_uniqueStorage()._participantsDiffer = newValue}
+  }
 
-  var participants: [ProtoParticipant] = []
+  var participants: [ProtoParticipant] {
+    get {_storage._participants}
+    set {_uniqueStorage()._participants = newValue}
+  }
 
-  var removed: [ProtoParticipant] = []
+  var removed: [ProtoParticipant] {
+    get {_storage._removed}
+    set {_uniqueStorage()._removed = newValue}
+  }
 
   /// Those beyond the list of a large frame; and some of all.
-  var unnamedCount: UInt32 = 0
+  var unnamedCount: UInt32 {
+    get {_storage._unnamedCount}
+    set {_uniqueStorage()._unnamedCount = newValue}
+  }
 
-  var acquaintances: [ProtoParticipant] = []
+  var acquaintances: [ProtoParticipant] {
+    get {_storage._acquaintances}
+    set {_uniqueStorage()._acquaintances = newValue}
+  }
 
-  var includesReceiver: Bool = false
+  var includesReceiver: Bool {
+    get {_storage._includesReceiver}
+    set {_uniqueStorage()._includesReceiver = newValue}
+  }
 
   /// Whose results were found wrong.
-  var quarantined: [ProtoParticipant] = []
+  var quarantined: [ProtoParticipant] {
+    get {_storage._quarantined}
+    set {_uniqueStorage()._quarantined = newValue}
+  }
+
+  /// Whether the root has the receiver's digest of the reference unit; and if that keeps the receiver
+  /// out, how many others have another.
+  var referenceKnown: Bool {
+    get {_storage._referenceKnown}
+    set {_uniqueStorage()._referenceKnown = newValue}
+  }
+
+  var differing: UInt32 {
+    get {_storage._differing}
+    set {_uniqueStorage()._differing = newValue}
+  }
 
   /// The ledger likewise.
-  var ledgerHash: UInt64 = 0
+  var ledgerHash: UInt64 {
+    get {_storage._ledgerHash}
+    set {_uniqueStorage()._ledgerHash = newValue}
+  }
 
-  var ledgerDiffers: Bool = false
+  var ledgerDiffers: Bool {
+    get {_storage._ledgerDiffers}
+    set {_uniqueStorage()._ledgerDiffers = newValue}
+  }
 
   var ledger: ProtoUnits {
-    get {_ledger ?? ProtoUnits()}
-    set {_ledger = newValue}
+    get {_storage._ledger ?? ProtoUnits()}
+    set {_uniqueStorage()._ledger = newValue}
   }
   /// Returns true if `ledger` has been explicitly set.
-  var hasLedger: Bool {self._ledger != nil}
+  var hasLedger: Bool {_storage._ledger != nil}
   /// Clears the value of `ledger`. Subsequent reads from it will return its default value.
-  mutating func clearLedger() {self._ledger = nil}
+  mutating func clearLedger() {_uniqueStorage()._ledger = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
-  fileprivate var _round: ProtoRound? = nil
-  fileprivate var _ledger: ProtoUnits? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct ProtoReport: Sendable {
@@ -594,6 +646,16 @@ nonisolated struct ProtoReport: Sendable {
   /// What the sender's link has moved of late; zero when that is not known.
   var bytesPerSecond: Double = 0
 
+  /// Of the reference unit, until a start says that the root has it.
+  var reference: ProtoDigest {
+    get {_reference ?? ProtoDigest()}
+    set {_reference = newValue}
+  }
+  /// Returns true if `reference` has been explicitly set.
+  var hasReference: Bool {self._reference != nil}
+  /// Clears the value of `reference`. Subsequent reads from it will return its default value.
+  mutating func clearReference() {self._reference = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct Seal: Sendable {
@@ -626,6 +688,7 @@ nonisolated struct ProtoReport: Sendable {
 
   fileprivate var _round: ProtoRound? = nil
   fileprivate var _claims: ProtoUnits? = nil
+  fileprivate var _reference: ProtoDigest? = nil
 }
 
 /// What the results of one unit are compared by.
@@ -1909,7 +1972,7 @@ nonisolated extension ProtoJob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
 
 nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Admission"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}samples_per_second\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}samples_per_second\0\u{1}reference\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1919,6 +1982,7 @@ nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._term) }()
       case 2: try { try decoder.decodeSingularDoubleField(value: &self.samplesPerSecond) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._reference) }()
       default: break
       }
     }
@@ -1935,12 +1999,16 @@ nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.samplesPerSecond.bitPattern != 0 {
       try visitor.visitSingularDoubleField(value: self.samplesPerSecond, fieldNumber: 2)
     }
+    try { if let v = self._reference {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: ProtoAdmission, rhs: ProtoAdmission) -> Bool {
     if lhs._term != rhs._term {return false}
     if lhs.samplesPerSecond != rhs.samplesPerSecond {return false}
+    if lhs._reference != rhs._reference {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1948,88 +2016,160 @@ nonisolated extension ProtoAdmission: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Start"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0\u{3}unnamed_count\0\u{1}acquaintances\0\u{3}includes_receiver\0\u{1}quarantined\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}participants\0\u{1}ledger\0\u{3}participants_hash\0\u{3}participants_differ\0\u{1}removed\0\u{3}ledger_hash\0\u{3}ledger_differs\0\u{3}unnamed_count\0\u{1}acquaintances\0\u{3}includes_receiver\0\u{1}quarantined\0\u{3}reference_known\0\u{1}differing\0")
+
+  fileprivate class _StorageClass {
+    var _round: ProtoRound? = nil
+    var _participantsHash: UInt64 = 0
+    var _participantsDiffer: Bool = false
+    var _participants: [ProtoParticipant] = []
+    var _removed: [ProtoParticipant] = []
+    var _unnamedCount: UInt32 = 0
+    var _acquaintances: [ProtoParticipant] = []
+    var _includesReceiver: Bool = false
+    var _quarantined: [ProtoParticipant] = []
+    var _referenceKnown: Bool = false
+    var _differing: UInt32 = 0
+    var _ledgerHash: UInt64 = 0
+    var _ledgerDiffers: Bool = false
+    var _ledger: ProtoUnits? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _round = source._round
+      _participantsHash = source._participantsHash
+      _participantsDiffer = source._participantsDiffer
+      _participants = source._participants
+      _removed = source._removed
+      _unnamedCount = source._unnamedCount
+      _acquaintances = source._acquaintances
+      _includesReceiver = source._includesReceiver
+      _quarantined = source._quarantined
+      _referenceKnown = source._referenceKnown
+      _differing = source._differing
+      _ledgerHash = source._ledgerHash
+      _ledgerDiffers = source._ledgerDiffers
+      _ledger = source._ledger
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._round) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.participants) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._ledger) }()
-      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.participantsHash) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.participantsDiffer) }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.removed) }()
-      case 7: try { try decoder.decodeSingularFixed64Field(value: &self.ledgerHash) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.ledgerDiffers) }()
-      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.unnamedCount) }()
-      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.acquaintances) }()
-      case 11: try { try decoder.decodeSingularBoolField(value: &self.includesReceiver) }()
-      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.quarantined) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._round) }()
+        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._participants) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._ledger) }()
+        case 4: try { try decoder.decodeSingularFixed64Field(value: &_storage._participantsHash) }()
+        case 5: try { try decoder.decodeSingularBoolField(value: &_storage._participantsDiffer) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._removed) }()
+        case 7: try { try decoder.decodeSingularFixed64Field(value: &_storage._ledgerHash) }()
+        case 8: try { try decoder.decodeSingularBoolField(value: &_storage._ledgerDiffers) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._unnamedCount) }()
+        case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._acquaintances) }()
+        case 11: try { try decoder.decodeSingularBoolField(value: &_storage._includesReceiver) }()
+        case 12: try { try decoder.decodeRepeatedMessageField(value: &_storage._quarantined) }()
+        case 13: try { try decoder.decodeSingularBoolField(value: &_storage._referenceKnown) }()
+        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._differing) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._round {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if !self.participants.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.participants, fieldNumber: 2)
-    }
-    try { if let v = self._ledger {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    if self.participantsHash != 0 {
-      try visitor.visitSingularFixed64Field(value: self.participantsHash, fieldNumber: 4)
-    }
-    if self.participantsDiffer != false {
-      try visitor.visitSingularBoolField(value: self.participantsDiffer, fieldNumber: 5)
-    }
-    if !self.removed.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.removed, fieldNumber: 6)
-    }
-    if self.ledgerHash != 0 {
-      try visitor.visitSingularFixed64Field(value: self.ledgerHash, fieldNumber: 7)
-    }
-    if self.ledgerDiffers != false {
-      try visitor.visitSingularBoolField(value: self.ledgerDiffers, fieldNumber: 8)
-    }
-    if self.unnamedCount != 0 {
-      try visitor.visitSingularUInt32Field(value: self.unnamedCount, fieldNumber: 9)
-    }
-    if !self.acquaintances.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.acquaintances, fieldNumber: 10)
-    }
-    if self.includesReceiver != false {
-      try visitor.visitSingularBoolField(value: self.includesReceiver, fieldNumber: 11)
-    }
-    if !self.quarantined.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.quarantined, fieldNumber: 12)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._round {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._participants.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._participants, fieldNumber: 2)
+      }
+      try { if let v = _storage._ledger {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if _storage._participantsHash != 0 {
+        try visitor.visitSingularFixed64Field(value: _storage._participantsHash, fieldNumber: 4)
+      }
+      if _storage._participantsDiffer != false {
+        try visitor.visitSingularBoolField(value: _storage._participantsDiffer, fieldNumber: 5)
+      }
+      if !_storage._removed.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._removed, fieldNumber: 6)
+      }
+      if _storage._ledgerHash != 0 {
+        try visitor.visitSingularFixed64Field(value: _storage._ledgerHash, fieldNumber: 7)
+      }
+      if _storage._ledgerDiffers != false {
+        try visitor.visitSingularBoolField(value: _storage._ledgerDiffers, fieldNumber: 8)
+      }
+      if _storage._unnamedCount != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._unnamedCount, fieldNumber: 9)
+      }
+      if !_storage._acquaintances.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._acquaintances, fieldNumber: 10)
+      }
+      if _storage._includesReceiver != false {
+        try visitor.visitSingularBoolField(value: _storage._includesReceiver, fieldNumber: 11)
+      }
+      if !_storage._quarantined.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._quarantined, fieldNumber: 12)
+      }
+      if _storage._referenceKnown != false {
+        try visitor.visitSingularBoolField(value: _storage._referenceKnown, fieldNumber: 13)
+      }
+      if _storage._differing != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._differing, fieldNumber: 14)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: ProtoStart, rhs: ProtoStart) -> Bool {
-    if lhs._round != rhs._round {return false}
-    if lhs.participantsHash != rhs.participantsHash {return false}
-    if lhs.participantsDiffer != rhs.participantsDiffer {return false}
-    if lhs.participants != rhs.participants {return false}
-    if lhs.removed != rhs.removed {return false}
-    if lhs.unnamedCount != rhs.unnamedCount {return false}
-    if lhs.acquaintances != rhs.acquaintances {return false}
-    if lhs.includesReceiver != rhs.includesReceiver {return false}
-    if lhs.quarantined != rhs.quarantined {return false}
-    if lhs.ledgerHash != rhs.ledgerHash {return false}
-    if lhs.ledgerDiffers != rhs.ledgerDiffers {return false}
-    if lhs._ledger != rhs._ledger {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._round != rhs_storage._round {return false}
+        if _storage._participantsHash != rhs_storage._participantsHash {return false}
+        if _storage._participantsDiffer != rhs_storage._participantsDiffer {return false}
+        if _storage._participants != rhs_storage._participants {return false}
+        if _storage._removed != rhs_storage._removed {return false}
+        if _storage._unnamedCount != rhs_storage._unnamedCount {return false}
+        if _storage._acquaintances != rhs_storage._acquaintances {return false}
+        if _storage._includesReceiver != rhs_storage._includesReceiver {return false}
+        if _storage._quarantined != rhs_storage._quarantined {return false}
+        if _storage._referenceKnown != rhs_storage._referenceKnown {return false}
+        if _storage._differing != rhs_storage._differing {return false}
+        if _storage._ledgerHash != rhs_storage._ledgerHash {return false}
+        if _storage._ledgerDiffers != rhs_storage._ledgerDiffers {return false}
+        if _storage._ledger != rhs_storage._ledger {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2037,7 +2177,7 @@ nonisolated extension ProtoStart: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Report"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}claims\0\u{3}film_units\0\u{3}samples_per_second\0\u{3}ledger_only\0\u{3}participants_hash\0\u{3}ledger_hash\0\u{3}bytes_per_second\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}round\0\u{1}seals\0\u{1}claims\0\u{3}film_units\0\u{3}samples_per_second\0\u{3}ledger_only\0\u{3}participants_hash\0\u{3}ledger_hash\0\u{3}bytes_per_second\0\u{1}reference\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2054,6 +2194,7 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 7: try { try decoder.decodeSingularFixed64Field(value: &self.participantsHash) }()
       case 8: try { try decoder.decodeSingularFixed64Field(value: &self.ledgerHash) }()
       case 9: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerSecond) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._reference) }()
       default: break
       }
     }
@@ -2091,6 +2232,9 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.bytesPerSecond.bitPattern != 0 {
       try visitor.visitSingularDoubleField(value: self.bytesPerSecond, fieldNumber: 9)
     }
+    try { if let v = self._reference {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2104,6 +2248,7 @@ nonisolated extension ProtoReport: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.participantsHash != rhs.participantsHash {return false}
     if lhs.ledgerHash != rhs.ledgerHash {return false}
     if lhs.bytesPerSecond != rhs.bytesPerSecond {return false}
+    if lhs._reference != rhs._reference {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

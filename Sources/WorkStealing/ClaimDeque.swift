@@ -54,12 +54,13 @@ struct ClaimDeque: Sendable {
     /// When the part is less than one unit, one unit that was not stolen is given if the thief
     /// finishes it before the victim would have finished everything; the last unit only goes to a
     /// faster node. So a slow thief never holds the end of a frame back.
-    mutating func give(thiefSpeed: Double, victimSpeed: Double) -> IntervalSet {
+    /// - Parameter ahead: units of the size of the first pass's that the thief renders before.
+    mutating func give(thiefSpeed: Double, victimSpeed: Double, ahead: Int = 0) -> IntervalSet {
         guard let last = units.ranges.last else { return IntervalSet() }
         let sum = thiefSpeed + victimSpeed
         let share = sum > 0 ? thiefSpeed / sum : 0.5
         let target = Int(share * Double(samples))
-        let early = takeFirstPass(share: share)
+        let early = takeFirstPass(share: share, ahead: ahead)
         var count = weights.countAtUpperEnd(
             of: units, samples: target - weights.samples(of: early))
         if count == 0, early.isEmpty {
@@ -80,12 +81,13 @@ struct ClaimDeque: Sendable {
     }
 
     /// Takes a share of the first pass's units from its upper end.
-    private mutating func takeFirstPass(share: Double) -> IntervalSet {
+    private mutating func takeFirstPass(share: Double, ahead: Int) -> IntervalSet {
         guard let lowest = units.first, weights.firstPass.contains(lowest) else {
             return IntervalSet()
         }
         var first = units.intersection(IntervalSet(weights.firstPass))
-        let taken = first.removeLast(Int(share * Double(first.count)))
+        let part = Int(share * Double(first.count + ahead)) - ahead
+        let taken = first.removeLast(max(0, part))
         units.subtract(taken)
         return taken
     }

@@ -176,6 +176,20 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// Participants found wrong, of one frame.
     public var quarantinedMax = 1_024
 
+    // MARK: Admission by a reference unit
+
+    /// How long a newcomer waits with its request for its reference unit, which takes a thread about
+    /// a millisecond. Who is slower asks without its digest, so that the first image does not wait.
+    public var referencePatience: Duration = .milliseconds(2)
+    /// Participants that differ from others, and have not been outvoted.
+    public var pendingReferencesMax = 256
+    /// How long a listed one keeps its claims meanwhile: as long as a heartbeat takes to bring in
+    /// what others got.
+    public var disputePatience: Duration = .seconds(1)
+    /// How often somebody who is kept out asks again at last: the one who differs from it may be
+    /// outvoted, or gone.
+    public var keptOutInterval: Duration = .seconds(8)
+
     // MARK: Film
 
     /// Whether this node holds the whole film; otherwise it is ledger-only, unless it is the root

@@ -97,6 +97,9 @@ public enum FrameEvent: Hashable, Sendable {
     /// Two others got something else than this participant, who is kept out of the frame now;
     /// perhaps this node itself. The root knows for which unit.
     case quarantined(ParticipantID, unit: Int?)
+    /// So many others got something else of the reference unit than this participant, who is kept
+    /// out of the frame; perhaps this node itself.
+    case keptOut(ParticipantID, differing: Int)
     /// The film of this node is complete.
     case complete
 }

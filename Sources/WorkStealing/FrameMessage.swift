@@ -49,9 +49,12 @@ public struct AdmissionRequest: Hashable, Sendable {
     public var term: Term
     /// Measured or estimated speed of all its devices, samples per second.
     public var samplesPerSecond: Double
-    public init(term: Term, samplesPerSecond: Double) {
+    /// What it got of the frame's reference unit; nil if it has not rendered it.
+    public var reference: UnitDigest?
+    public init(term: Term, samplesPerSecond: Double, reference: UnitDigest? = nil) {
         self.term = term
         self.samplesPerSecond = samplesPerSecond
+        self.reference = reference
     }
 }
 
@@ -69,6 +72,10 @@ public struct RoundStart: Hashable, Sendable {
     public var includesReceiver = false
     /// Whose results were found wrong: they are kept out of the frame.
     public var quarantined: [ParticipantID] = []
+    /// Whether the root knows what the receiver got of the reference unit.
+    public var knowsReference = false
+    /// If that keeps the receiver out: how many others got something else.
+    public var differing = 0
     /// The coverage of the root's film.
     public var ledger: LedgerUpdate
     public init(round: RoundID, participants: ParticipantsUpdate, ledger: LedgerUpdate) {
@@ -112,6 +119,9 @@ public struct RoundReport: Hashable, Sendable {
     public var samplesPerSecond: Double
     /// What its link has moved of late, bytes per second; zero when that is not known.
     public var bytesPerSecond: Double
+    /// What the sender got of the reference unit, if the root does not know it; nil if it has not
+    /// rendered it.
+    public var reference: UnitDigest?
     /// Whether the sender wants the sums of the rounds; a ledger-only participant does not.
     public var wantsFilm: Bool
     public init(

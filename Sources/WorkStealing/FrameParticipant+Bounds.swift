@@ -30,6 +30,14 @@ extension FrameParticipant {
                 Occupancy(
                     "pending checks", root.checks.pending.count,
                     max: max(configuration.checksMax, workSpace.count)),
+                Occupancy(
+                    "references", root.references.count,
+                    max: configuration.participantsMax + configuration.pendingReferencesMax),
+                Occupancy(
+                    "pending references", root.references.pending.count,
+                    max: max(configuration.pendingReferencesMax, root.members.count)),
+                Occupancy(
+                    "convicted", root.references.convictedCount, max: configuration.quarantinedMax),
                 Occupancy("helped", root.helped.count, max: configuration.helpedUnitsMax),
             ]
         }

@@ -100,7 +100,8 @@ extension FrameParticipant {
             quarantined.append(participant)
         }
         guard isQuarantined, !wasQuarantined else { return }
-        emit(.event(.quarantined(identity, unit: nil)))
+        // Whose reference unit is wrong has been told so.
+        if !isKeptOut { emit(.event(.quarantined(identity, unit: nil))) }
         stopRendering()
     }
 
@@ -188,7 +189,9 @@ extension FrameParticipant {
                 send(.check(request), to: other)
             }
         }
-        for (participant, unit) in wrong { quarantine(participant, unit: unit, at: now) }
+        for (participant, unit) in wrong {
+            quarantine(participant, event: .quarantined(participant, unit: unit), at: now)
+        }
     }
 
     /// How long a participant takes for so many units of average size.
@@ -246,7 +249,9 @@ extension FrameParticipant {
             result.unit, digest: result.digest, from: sender, at: now)
         guard let verdict else { return }
         statistics.unitsVerified += verdict.settled
-        for participant in verdict.wrong { quarantine(participant, unit: result.unit, at: now) }
+        for participant in verdict.wrong {
+            quarantine(participant, event: .quarantined(participant, unit: result.unit), at: now)
+        }
         if verdict.settled == 0 { askForChecks(at: now) }
         guard let root, root.phase == .idle, root.checks.pending.isEmpty else { return }
         // What waited for this may go into a sum now.
@@ -255,16 +260,18 @@ extension FrameParticipant {
     }
 
     /// Root: keeps a participant out of the frame. Its units are found to be held by nobody.
-    private mutating func quarantine(
-        _ participant: ParticipantID, unit: Int, at now: Instant
+    /// - Parameter event: what people hear of it.
+    mutating func quarantine(
+        _ participant: ParticipantID, event: FrameEvent?, at now: Instant
     ) {
         guard var root, !isQuarantined(participant),
             quarantined.count < configuration.quarantinedMax
         else { return }
         quarantined.append(participant)
         root.checks.forget(participant, at: now)
+        root.references.remove(participant)
         self.root = root
-        emit(.event(.quarantined(participant, unit: unit)))
+        if let event { emit(.event(event)) }
         if participant == identity { stopRendering() }
         // Everybody is to know, whoever leads next.
         sendStart(to: root.others.map(\.id))

@@ -9,21 +9,14 @@ extension FrameParticipant {
         guard var root, let round else { return }
         guard root.wantsData, !isComplete else { return finishRound(at: now) }
         root.dataNumber += 1
-        let isVerified = configuration.verifiedShare > 0
         // What is waived was not rendered, and is not verified.
-        var offers = partials.seals.filter { seal in
-            !isVerified || seal.isWaived
-                || !isQuarantined && root.checks.isCleared(seal.number, of: identity)
-        }.map { RoundPlanner.Offer(owner: identity, seal: $0.number, coverage: $0.coverage) }
+        var offers = partials.seals
+            .filter { $0.isWaived || mayContribute($0.number, of: identity) }
+            .map { RoundPlanner.Offer(owner: identity, seal: $0.number, coverage: $0.coverage) }
         var excluded: Set<ParticipantID> = []
         for member in root.others where member.hasReported {
             if member.excludedBefore > root.dataNumber { excluded.insert(member.id) }
-            for seal in member.report?.seals ?? [] {
-                guard
-                    !isVerified
-                        || !isQuarantined(member.id)
-                            && root.checks.isCleared(seal.number, of: member.id)
-                else { continue }
+            for seal in member.report?.seals ?? [] where mayContribute(seal.number, of: member.id) {
                 offers.append(
                     RoundPlanner.Offer(
                         owner: member.id, seal: seal.number, coverage: seal.coverage))
@@ -48,6 +41,13 @@ extension FrameParticipant {
         statistics.dataRounds += 1
         for (node, plan) in root.plans { send(.plan(plan), to: node) }
         emit(.gather(round: round, seals: seals[identity] ?? [], stripes: stripes))
+    }
+
+    /// Whether nothing is known against what somebody has rendered.
+    private func mayContribute(_ seal: SealNumber, of owner: ParticipantID) -> Bool {
+        guard !isHeldBack(owner) else { return false }
+        return configuration.verifiedShare == 0
+            || root?.checks.isCleared(seal, of: owner) ?? false
     }
 
     /// Makes the trees of a round, and of them the plans of its contributors.

@@ -11,6 +11,8 @@ extension FrameParticipant {
     public mutating func takeUnit(at now: Instant) -> Int? {
         defer { settle(at: now) }
         guard !isQuarantined else { return nil }
+        if let unit = takeReference(at: now) { return unit }
+        guard mayRender else { return nil }
         if let unit = checkWork.take() {
             thief.isStarving = false
             return unit
@@ -33,7 +35,7 @@ extension FrameParticipant {
         return nil
     }
 
-    private mutating func begin(_ unit: Int, isApart: Bool, at now: Instant) {
+    mutating func begin(_ unit: Int, isApart: Bool, at now: Instant) {
         thief.isStarving = false
         inProgress.append(UnitInProgress(unit: unit, since: now, isApart: isApart))
     }
@@ -57,7 +59,7 @@ extension FrameParticipant {
     /// A paused device hands its unit back: it is a claim again, and may be stolen.
     public mutating func returnUnit(_ unit: Int, at now: Instant) {
         defer { settle(at: now) }
-        if checkWork.putBack(unit) { return emit(.workAvailable) }
+        if putBackReference(unit) || checkWork.putBack(unit) { return emit(.workAvailable) }
         guard let index = inProgress.firstIndex(where: { $0.unit == unit }) else { return }
         let entry = inProgress.remove(at: index)
         guard !entry.isApart, isListed else { return }
@@ -65,12 +67,13 @@ extension FrameParticipant {
     }
 
     /// A device has finished a unit.
-    /// - Parameter digest: of the result; needed in a verified frame only.
+    /// - Parameter digest: of the result; needed in a verified frame, and of the reference unit.
     /// - Returns: what the driver does with the result.
     public mutating func rendered(
         _ unit: Int, digest: UnitDigest? = nil, at now: Instant
     ) -> UnitDisposition {
         defer { settle(at: now) }
+        if finishReference(unit, digest: digest, at: now) { return .discard }
         if let term = checkWork.finish(unit) {
             answerCheck(CheckResult(term: term, unit: unit, digest: digest ?? .none), at: now)
             return .discard

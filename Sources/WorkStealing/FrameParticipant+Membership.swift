@@ -30,6 +30,8 @@ extension FrameParticipant {
         if thief.request?.victim == participant { thief.request = nil }
         takeBackGrants(at: now)
         root?.checks.expire(asked: participant, at: now)
+        // What a member holds is held back, or not, until it is dismissed.
+        if root?.position(of: participant) == nil { root?.references.remove(participant) }
         if let root { self.root?.nextStartAt = root.earliestStart(at: now, configuration) }
     }
 
@@ -57,6 +59,7 @@ extension FrameParticipant {
         }
         endContribution(before: nil)
         checkWork.cancel()
+        reference.requests = 0
         term = newTerm
         round = nil
         heardAt = now
@@ -68,6 +71,7 @@ extension FrameParticipant {
     /// When this node asks for admission: while it is not listed, or hears no starts.
     var admissionAt: Instant? {
         guard root == nil, term.root != identity, !isDone, !isQuarantined else { return nil }
+        if standing == .joining { return max(askAdmissionAt, firstRequestAt) }
         if standing != .listed { return askAdmissionAt }
         // A successor in a large frame does not know all who take part.
         if round == nil, unnamedCount > 0 || participants.count > configuration.listedMax {
@@ -82,11 +86,11 @@ extension FrameParticipant {
     }
 
     mutating func askForAdmission(at now: Instant) {
-        let interval = configuration.admissionInterval
+        let interval = nextRequestInterval()
         askAdmissionAt = now + interval + random.duration(below: interval)
-        send(
-            .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: speed)),
-            to: term.root)
+        let request = AdmissionRequest(
+            term: term, samplesPerSecond: speed, reference: reference.digest)
+        send(.admissionRequest(request), to: term.root)
     }
 
     mutating func receive(
@@ -102,10 +106,15 @@ extension FrameParticipant {
             return
         }
         // Who was found wrong is told so again.
-        if isQuarantined(sender) { return sendStart(to: [sender], isWhole: true) }
+        let isTold = request.reference != nil && root?.references.knows(sender) == false
+        guard !isQuarantined(sender), mayTakePart(sender, telling: request.reference, at: now)
+        else { return sendStart(to: [sender], isWhole: true) }
         let isNew = root?.position(of: sender) == nil
+        // A member that was slow with the reference unit wants nothing but to tell.
+        if !isNew, isTold { return }
         if isNew {
             guard admit(sender, samplesPerSecond: request.samplesPerSecond) else {
+                root?.references.remove(sender)
                 return ignore()
             }
         }
@@ -130,7 +139,10 @@ extension FrameParticipant {
         guard
             let former = root?.admit(sender, samplesPerSecond: samplesPerSecond, limit: limit)
         else { return false }
-        for participant in former { emit(.event(.dismissed(participant))) }
+        for participant in former {
+            root?.references.remove(participant)
+            emit(.event(.dismissed(participant)))
+        }
         dead.remove(sender)
         emit(.event(.admitted(sender)))
         // Nothing is lost with a newcomer: it need not report before losses are counted.
@@ -165,7 +177,7 @@ extension FrameParticipant {
 
     /// When this node takes over, if nothing is heard of the root until then.
     var successionAt: Instant? {
-        guard root == nil, !isDone, !isQuarantined else { return nil }
+        guard root == nil, !isDone, !isQuarantined, !isKeptOut else { return nil }
         let rootIsDead = dead.contains(term.root)
         switch standing {
         case .joining where !rootIsDead:
@@ -223,5 +235,6 @@ extension FrameParticipant {
         emit(.event(.becameRoot(new)))
         clearCommitted(at: now)
         resetStages()
+        noteOwnReference(at: now)
     }
 }

@@ -100,8 +100,10 @@ extension FrameParticipant {
         guard var root else { return }
         let (dead, quarantined) = (dead, quarantined)
         let dismissalTime = dismissalTime
+        let (references, disputePatience) = (root.references, configuration.disputePatience)
         let gone = root.dismiss { member in
             dead.contains(member.id) || quarantined.contains(member.id)
+                || references.isPending(member.id, for: disputePatience, at: now)
                 || (member.missedRounds >= configuration.dismissalRounds
                     && (member.silentSince.map { now - $0 >= dismissalTime }
                         ?? false))
@@ -125,6 +127,9 @@ extension FrameParticipant {
         sealWaived()
         for participant in gone {
             emit(.event(.dismissed(participant)))
+            if !references.isPending(participant) || dead.contains(participant) {
+                self.root?.references.remove(participant)
+            }
             self.root?.checks.expire(asked: participant, at: now)
             waiting.removeAll { $0.id == participant }
         }
@@ -157,6 +162,10 @@ extension FrameParticipant {
             let report = isWhole ? nil : position.flatMap { root?[$0].report }
             var start = RoundStart(round: round, participants: [], ledger: IntervalSet())
             start.quarantined = quarantined
+            start.knowsReference = root?.references.knows(receiver) ?? false
+            if position == nil || isQuarantined(receiver) {
+                start.differing = root?.references.differing(from: receiver) ?? 0
+            }
             if isWhole {
                 start.participants = ParticipantsUpdate(whole: named)
                 start.ledger = LedgerUpdate(whole: committed)
@@ -212,6 +221,7 @@ extension FrameParticipant {
             return sendStart(to: [sender])
         }
         guard isPlausible(report) else { return ignore() }
+        _ = mayTakePart(sender, telling: report.reference, at: now)
         root?[position].silentSince = nil
         guard report.round == round else {
             // Too late for its round; still the last word.
@@ -320,7 +330,9 @@ extension FrameParticipant {
         guard let root else { return nil }
         var best: (holder: ParticipantID, filmUnits: Int)?
         for member in root.others
-        where member.hasReported && member.notFetchedBefore <= root.number {
+        where member.hasReported && member.notFetchedBefore <= root.number
+            && !isHeldBack(member.id)
+        {
             guard let units = member.report?.filmUnits else { continue }
             if units > best?.filmUnits ?? 0 { best = (member.id, units) }
         }

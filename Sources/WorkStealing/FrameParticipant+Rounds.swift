@@ -65,6 +65,7 @@ extension FrameParticipant {
         if unnamedCount == 0, start.unnamedCount > 0 { meetSome(of: participants) }
         participants = list
         unnamedCount = start.unnamedCount
+        noteDiffering(start.differing, at: now)
         obey(quarantine: start.quarantined)
         meet(start.acquaintances)
         if isNew { endContribution(before: start.round) }
@@ -83,6 +84,7 @@ extension FrameParticipant {
         var report = report(for: start.round)
         report.participantsHash = start.participants.hash
         report.ledgerHash = start.ledger.hash
+        if !start.knowsReference { report.reference = reference.digest }
         send(.report(report), to: sender)
         // The root takes these for units to be rendered: it is told when they are.
         if isOfFirstPass(report.claims) { owesFirstPass = true }
@@ -95,6 +97,7 @@ extension FrameParticipant {
         return (0...configuration.participantsMax).contains(start.unnamedCount)
             && start.acquaintances.count <= configuration.participantsMax
             && start.quarantined.count <= configuration.quarantinedMax
+            && (0...configuration.participantsMax).contains(start.differing)
             && list.added.count <= configuration.participantsMax
             && list.removed.count <= configuration.participantsMax && isValid(start.ledger.added)
             && (!list.isWhole || list.applied(to: []) != nil)

@@ -8,9 +8,9 @@ extension FrameParticipant {
 
     /// Whether this node is about to run dry and may ask.
     var wantsToSteal: Bool {
-        guard isListed, speed > 0, participantCount > 1, !isLedgerComplete, !isComplete else {
-            return false
-        }
+        guard isListed, speed > 0, mayRender, participantCount > 1, !isLedgerComplete,
+            !isComplete
+        else { return false }
         return Double(deque.samples) < speed * configuration.stealAhead.seconds
     }
 
@@ -123,23 +123,28 @@ extension FrameParticipant {
         var rest = ordered.reduce(0) { $0 + $1.samplesPerSecond }
         for member in ordered where member.samplesPerSecond > 0 && !deque.isEmpty {
             rest -= member.samplesPerSecond
+            // Who has not told what it got of the reference unit renders that before.
+            let ahead = root?.references.knows(member.id) == true ? 0 : 1
             _ = give(
                 to: member.id, speed: member.samplesPerSecond, keepingFor: max(0, rest),
-                request: 0, at: now)
+                ahead: ahead, request: 0, at: now)
         }
     }
 
     /// Lends a thief its share of what is left.
-    /// - Parameter others: the speed of those who are to have a part of it too.
+    /// - Parameters:
+    ///   - others: the speed of those who are to have a part of it too.
+    ///   - ahead: see ``ClaimDeque/give(thiefSpeed:victimSpeed:ahead:)``.
     /// - Returns: false when there is nothing worth giving.
     private mutating func give(
         to thief: ParticipantID, speed thiefSpeed: Double, keepingFor others: Double = 0,
-        request: UInt64, at now: Instant
+        ahead: Int = 0, request: UInt64, at now: Instant
     ) -> Bool {
         guard !grants.isFull else { return false }
         // A victim that has not been measured yet takes itself for the thief's equal.
         let units = deque.give(
-            thiefSpeed: thiefSpeed, victimSpeed: others + (isSpeedKnown ? speed : thiefSpeed))
+            thiefSpeed: thiefSpeed, victimSpeed: others + (isSpeedKnown ? speed : thiefSpeed),
+            ahead: ahead)
         guard !units.isEmpty else { return false }
         _ = grants.lend(units, to: thief, request: request, at: now)
         statistics.grantsGiven += 1

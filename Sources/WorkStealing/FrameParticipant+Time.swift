@@ -12,6 +12,7 @@ extension FrameParticipant {
         consider(saysExhausted.nextAt)
         consider(fetch.deadline ?? fetchAt)
         consider(stuckDeadline)
+        consider(referenceDeadline)
         if root != nil {
             consider(rootDeadline)
             consider(root?.checks.nextDeadline)
@@ -35,6 +36,7 @@ extension FrameParticipant {
         if let at = admissionAt, at <= now { askForAdmission(at: now) }
         tickRoot(at: now)
         if let at = root?.checks.nextDeadline, at <= now { askForChecks(at: now) }
+        tickReference(at: now)
         if let at = stuckDeadline, at <= now {
             stuckToldAt = now
             emit(.workAvailable)

@@ -49,6 +49,8 @@ public struct FrameParticipant: Sendable {
     var stuckToldAt: Instant
     /// Late units of others; rendered apart, never lent.
     var helping = IntervalSet()
+    /// The unit that all render to be compared by.
+    var reference: ReferenceState
     /// Units of others to be rendered for comparison only.
     var checkWork = CheckWork()
     /// What a verified frame's results of this node are compared by, until they are committed;
@@ -118,6 +120,7 @@ public struct FrameParticipant: Sendable {
             term: Term(number: 1, root: frame.originator), configuration: configuration,
             seed: seed, at: now)
         learn(term, at: now)
+        emit(.workAvailable)
         settle(at: now)
     }
 
@@ -131,6 +134,7 @@ public struct FrameParticipant: Sendable {
         self.term = term
         self.configuration = configuration
         participants = []
+        reference = ReferenceState(of: frame, in: workSpace)
         random = RandomNumbers(seed: seed)
         deque = ClaimDeque(weights: WorkWeights(workSpace))
         grants = GrantBook(owner: identity, configuration: configuration)
@@ -188,7 +192,7 @@ public struct FrameParticipant: Sendable {
     /// Whether all is committed, and this node has the film or wants none: a ledger-only node is
     /// content as long as somebody who has it is there.
     public var isDone: Bool {
-        if isQuarantined, !wantsFilm {
+        if isQuarantined || isKeptOut, !wantsFilm {
             // It hears of no more rounds.
             return fetch.completeAt.contains { !dead.contains($0) }
         }
@@ -226,6 +230,7 @@ public struct FrameParticipant: Sendable {
         grants.checkInvariants()
         partials.checkInvariants()
         root?.checkInvariants()
+        root?.references.checkInvariants()
         precondition(partials.coverage.isDisjoint(with: deque.units), "rendered and claimed")
         precondition(deque.units.isDisjoint(with: grants.units), "held and lent")
         precondition(filmCoverage.upperBound <= workSpace.count)

@@ -34,6 +34,8 @@ package enum ProtocolMutation: String, Hashable, Sendable, CaseIterable {
     case stagesJudgedEarly
     /// What tiles of an adaptive frame do not need is not put into the film.
     case waivedUnitsForgotten
+    /// The root does not compare what participants got of the reference unit.
+    case referencesNotCompared
     /// Partial films of one unit share their numbers with others.
     case partialsNotToldApart
 }

@@ -123,6 +123,8 @@ struct RootState: Sendable {
     /// looked at.
     var stages: StageBook?
     var judgedUnits = -1
+    /// What participants got of the reference unit.
+    var references = ReferenceBook()
     /// What the reports say of late units; nil when one has changed.
     var lateBook: LateBook?
 

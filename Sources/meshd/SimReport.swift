@@ -47,6 +47,7 @@ struct SimRun: Encodable {
     var roundsAbandoned: Int
     var unitsLost: Int
     var quarantined: [Int]
+    var keptOut: [Int]
     var falseSuspicions: Int
     var falseDeaths: Int
     var steps: Int
@@ -85,6 +86,7 @@ struct SimRun: Encodable {
         roundsAbandoned = report.roundsAbandoned
         unitsLost = report.unitsLost
         quarantined = report.quarantined
+        keptOut = report.keptOut
         falseSuspicions = report.falseSuspicions
         falseDeaths = report.falseDeaths
         steps = report.steps

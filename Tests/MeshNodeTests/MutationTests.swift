@@ -38,6 +38,7 @@ struct MutationTests {
         Plant(.muteWaitedFor, .unfinished),
         Plant(.stagesJudgedEarly, .untimelyVerdict),
         Plant(.waivedUnitsForgotten, .unfinished),
+        Plant(.referencesNotCompared, .wrongResults),
     ]
 
     /// A run in which the rule matters.

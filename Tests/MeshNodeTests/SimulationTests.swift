@@ -96,7 +96,7 @@ struct SimulationTests {
     }
 
     @Test("A first image waits for a pass, not for the unluckiest thief", arguments: [4, 16, 32])
-    func firstImage(nodes: Int) {
+    func firstImage(nodes: Int) throws {
         var scenario = SimulationScenario()
         scenario.speeds = .list([1, 1, 1, 2, 2, 2, 4, 4, 8, 8, 16, 32])
         scenario.nodes = nodes
@@ -104,13 +104,17 @@ struct SimulationTests {
         // 50 ms for a pass of one sample.
         scenario.idealSeconds = 6.4
         scenario.originator = 1
-        var configuration = scenario.configuration(seed: 3)
-        configuration.scenePreparation = .zero
-        configuration.sceneBytes = 0
-        var simulation = Simulation(configuration)
-        let report = simulation.run()
-        #expect(report.isGood, Self.explain(report))
-        #expect((report.firstImageSeconds ?? 9) < 0.4)
+        var times: [Double] = []
+        for seed in 1...5 as ClosedRange<UInt64> {
+            var configuration = scenario.configuration(seed: seed)
+            configuration.scenePreparation = .zero
+            configuration.sceneBytes = 0
+            var simulation = Simulation(configuration)
+            let report = simulation.run()
+            #expect(report.isGood, Self.explain(report))
+            times.append(try #require(report.firstImageSeconds))
+        }
+        #expect(times.sorted()[2] < 0.2, "\(times)")
     }
 
     @Test("Little is lost with the fastest node, and soon made up for")

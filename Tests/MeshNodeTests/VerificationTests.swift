@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct VerificationTests {
     func run(
-        share: Double, corrupt: [Int], otherClass: [Int] = [], nodes: Int = 5
+        share: Double, flaky: [Int], otherClass: [Int] = [], nodes: Int = 5
     ) -> SimulationReport {
         var scenario = SimulationScenario()
         scenario.nodes = nodes
@@ -17,7 +17,7 @@ import Testing
             width: 256, height: 192, samplesPerPixel: 16, verifiedShare: share)
         scenario.originator = 0
         var configuration = scenario.configuration(seed: 3)
-        configuration.corrupt = corrupt
+        configuration.flaky = flaky
         configuration.otherClass = otherClass
         var simulation = Simulation(configuration)
         return simulation.run()
@@ -25,29 +25,29 @@ import Testing
 
     @Test("All units are rendered twice, and the frame is whole")
     func all() {
-        let report = run(share: 1, corrupt: [])
+        let report = run(share: 1, flaky: [])
         #expect(report.violations.isEmpty && report.isCompleted)
         #expect((1.95...2.1).contains(report.rendersPerUnit))
         #expect(report.quarantined.isEmpty)
-        let some = run(share: 0.1, corrupt: [])
+        let some = run(share: 0.1, flaky: [])
         #expect(some.violations.isEmpty && (1.03...1.2).contains(some.rendersPerUnit))
     }
 
     @Test("A node with wrong results is kept out, whether it renders, checks or leads")
     func wrongNode() {
-        for corrupt in [0, 3] {
-            let report = run(share: 1, corrupt: [corrupt])
+        for flaky in [0, 3] {
+            let report = run(share: 1, flaky: [flaky])
             #expect(report.violations.isEmpty && report.isCompleted)
-            #expect(report.quarantined == [corrupt])
+            #expect(report.quarantined == [flaky])
         }
     }
 
     @Test("Nodes of two arithmetic classes agree, and a wrong one of either is kept out")
     func classes() {
-        for corrupt in [[], [1], [2]] {
-            let report = run(share: 1, corrupt: corrupt, otherClass: [1, 4])
+        for flaky in [[], [1], [2]] {
+            let report = run(share: 1, flaky: flaky, otherClass: [1, 4])
             #expect(report.violations.isEmpty && report.isCompleted)
-            #expect(report.quarantined == corrupt)
+            #expect(report.quarantined == flaky)
         }
     }
 }

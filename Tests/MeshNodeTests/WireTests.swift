@@ -27,11 +27,22 @@ struct WireTests {
         start.acquaintances = [a, b]
         start.includesReceiver = true
         start.quarantined = [b]
+        start.knowsReference = true
+        start.differing = 3
         return start
+    }
+
+    static var reportWithReference: RoundReport {
+        var report = RoundReport(
+            round: round, seals: [], claims: units, filmUnits: 0, samplesPerSecond: 1)
+        report.reference = digest
+        return report
     }
 
     static let frameMessages: [FrameMessage] = [
         .admissionRequest(AdmissionRequest(term: term, samplesPerSecond: 1.5e6)),
+        .admissionRequest(
+            AdmissionRequest(term: term, samplesPerSecond: 0, reference: digest)),
         .start(RoundStart(round: round, participants: [a, b], ledger: units)),
         .start(
             RoundStart(
@@ -41,6 +52,7 @@ struct WireTests {
         .start(largeStart),
         .startUnknown(round),
         .firstPassDone(term),
+        .report(reportWithReference),
         .report(
             RoundReport(
                 round: round,

@@ -164,6 +164,7 @@ import Testing
         var machine = FrameParticipant(
             originating: FrameID(originator: me, number: 1), workSpace: space, identity: me,
             configuration: configuration, seed: 1, at: .zero)
+        machine.skipReference()
         machine.setSpeed(samplesPerSecond: 100)
         func digest(_ hash: UInt64) -> UnitDigest {
             UnitDigest(hash: hash, sums: .one, arithmeticClass: 1)

@@ -316,7 +316,10 @@ final class FrameModel {
     /// A report names all that its sender holds: what it leaves out would be rendered twice.
     func check(_ report: RoundReport, of node: ModelNode) {
         var held = node.machine.deque.units.union(node.machine.grants.units)
-        for device in node.devices { if let unit = device.unit { held.insert(unit) } }
+        let reference = node.machine.reference.extra > 0 ? node.machine.referenceUnit : nil
+        for device in node.devices {
+            if let unit = device.unit, unit != reference { held.insert(unit) }
+        }
         held.formUnion(node.machine.helping)
         held.formUnion(node.open.coverage)
         for film in node.sealed.values { held.formUnion(film.coverage) }

@@ -24,6 +24,7 @@ import Testing
         var machine = FrameParticipant(
             originating: frame, workSpace: try space(), identity: originator,
             configuration: configuration, seed: 1, at: .zero)
+        machine.skipReference()
         machine.setSpeed(samplesPerSecond: 100)
         return machine
     }
@@ -32,6 +33,7 @@ import Testing
         var machine = FrameParticipant(
             joining: frame, workSpace: try space(), identity: other, term: term,
             configuration: FrameConfiguration(), seed: 2, at: .zero)
+        machine.skipReference()
         machine.setSpeed(samplesPerSecond: 100)
         return machine
     }
@@ -81,7 +83,7 @@ import Testing
     @Test("A joiner asks for admission, is listed by a start, seals and reports")
     func joins() throws {
         var machine = try joiner()
-        machine.tick(at: .zero)
+        machine.tick(at: .zero + machine.configuration.referencePatience)
         let asked = drain(&machine)
         #expect(
             asked.contains(

@@ -6,11 +6,13 @@ import Tracer
 import WorkStealing
 
 enum ArithmeticClass {
-    /// Of this process: the renderer's version, and what its processor makes of the approximations
-    /// that differ between makers (reciprocals and reciprocal square roots).
+    /// Of this process: the versions of the renderer and of Embree, which finds what rays hit, and
+    /// what its processor makes of the approximations that differ between makers (reciprocals and
+    /// reciprocal square roots).
     static let own: UInt64 = {
         var bytes = ByteWriter()
         bytes.write(UInt64(FrameJob.currentRendererVersion))
+        bytes.write(UInt64(Processor.rayLibraryVersion))
         bytes.write(Processor.approximationFingerprint)
         return Digest(hashing: bytes.bytes).words[0]
     }()

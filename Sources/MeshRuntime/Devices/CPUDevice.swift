@@ -31,7 +31,7 @@ struct UnitResult: Sendable {
     let frame: FrameID
     let unit: Int
     let tile: FilmTile
-    /// Of a verified frame.
+    /// If others compare it.
     var digest: UnitDigest?
     /// Time from its begin to its end on its thread.
     let duration: Duration
@@ -79,6 +79,8 @@ final class CPUDevice: Sendable {
     ) {
         // On Linux a thread has a niceness of its own; 0 names the calling thread.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+        // Measured now, and not when the first digest is wanted.
+        _ = ArithmeticClass.own
         var renderers: [(scene: PreparedScene, renderer: UnitRenderer)] = []
         while let order = queue.next() {
             let renderer: UnitRenderer
@@ -96,7 +98,7 @@ final class CPUDevice: Sendable {
             deliver(
                 UnitResult(
                     frame: order.frame, unit: order.unit, tile: tile,
-                    digest: order.isVerified ? UnitDigest(tile) : nil,
+                    digest: order.needsDigest ? UnitDigest(tile) : nil,
                     duration: start.duration(to: clock.now)))
         }
     }

@@ -12,7 +12,7 @@ struct UnitOrder: Sendable {
     let scene: PreparedScene
     let workSpace: WorkSpace
     /// Whether a digest of the result is needed.
-    var isVerified = false
+    var needsDigest = false
 }
 
 /// A first-in-first-out queue that threads wait on.

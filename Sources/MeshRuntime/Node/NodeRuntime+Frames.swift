@@ -195,7 +195,7 @@ extension NodeRuntime {
         device.render(
             UnitOrder(
                 frame: frame, unit: unit, scene: prepared.scene, workSpace: driver.workSpace,
-                isVerified: prepared.job.verifiedShare ?? 0 > 0))
+                needsDigest: node.needsDigest(of: unit, frame)))
         return true
     }
 
@@ -241,6 +241,9 @@ extension NodeRuntime {
         case .frame(let frame, .quarantined(let participant, let unit)):
             noteQuarantine(of: participant, frame, unit: unit)
             sessions[frame]?.note(.quarantined(participant, unit: unit))
+        case .frame(let frame, .keptOut(let participant, let differing)):
+            noteKeptOut(participant, frame, differing: differing)
+            sessions[frame]?.note(.keptOut(participant, differing: differing))
         case .frame(let frame, let event):
             logger.debug("frame \(frame): \(event)")
             sessions[frame]?.note(event)
@@ -265,6 +268,30 @@ extension NodeRuntime {
         } else {
             notice("keeps node \(participant.node) out of frame \(frame): others \(what)")
         }
+    }
+}
+
+extension NodeRuntime {
+    /// Says who takes no part because of its reference unit.
+    private func noteKeptOut(_ participant: ParticipantID, _ frame: FrameID, differing: Int) {
+        let reason = FrameEvent.reasonToKeepOut(differing: differing)
+        if participant == identity {
+            notice("this node renders nothing of frame \(frame): \(reason)")
+        } else {
+            notice("keeps node \(participant.node) out of frame \(frame): \(reason)")
+        }
+    }
+}
+
+extension FrameEvent {
+    /// Why a node is kept out whose reference unit is another than that of so many others, and what
+    /// to look for.
+    static func reasonToKeepOut(differing: Int) -> String {
+        differing > 1
+            ? "its reference tile differs from that of \(differing) others. "
+                + "Its memory, processor or build may be faulty"
+            : "its reference tile differs from that of another. "
+                + "The memory, processor or build of one of the two may be faulty"
     }
 }
 

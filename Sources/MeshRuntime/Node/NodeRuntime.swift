@@ -49,7 +49,7 @@ public struct NodeConfiguration: Sendable {
 /// The protocol's numbers.
 public enum MeshProtocol {
     public static let major: UInt16 = 1
-    public static let minor: UInt16 = 1
+    public static let minor: UInt16 = 2
     public static let defaultPort: UInt16 = 4_874
     /// The program's version.
     public static let programVersion = "0.1.0"

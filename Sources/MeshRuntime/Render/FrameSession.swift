@@ -100,6 +100,11 @@ public final class FrameSession {
                 .notice(
                     "node \(participant.node) rendered something else than two others: "
                         + "it is kept out, and what it held is rendered again"))
+        case .keptOut(let participant, let differing):
+            quarantined.append("\(participant.node)")
+            let reason = FrameEvent.reasonToKeepOut(differing: differing)
+            continuation?.yield(
+                .notice("node \(participant.node) takes no part: \(reason)"))
         case .dismissed(let participant):
             continuation?.yield(.notice("goes on without node \(participant.node)"))
         default: break

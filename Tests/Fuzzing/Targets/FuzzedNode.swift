@@ -131,7 +131,10 @@ struct FuzzedNode {
                 node.returnUnit(unit, of: frame, at: now)
                 return drain()
             }
-            switch node.rendered(unit, of: frame, at: now) {
+            let digest =
+                node.needsDigest(of: unit, frame)
+                ? UnitDigest(hash: UInt64(unit + 1), sums: .one, arithmeticClass: 1) : nil
+            switch node.rendered(unit, of: frame, digest: digest, at: now) {
             case .addToOpen: keepers[frame]?.open.insert(unit)
             case .sealApart(let number):
                 keepers[frame]?.seals[number] = IntervalSet(SampleRange(unit, unit + 1))

@@ -1,0 +1,48 @@
+// What nodes say of their results, some of which are wrong, and the promise about these.
+
+import MeshCore
+import MeshNode
+import WorkStealing
+
+extension Simulation {
+    /// What a node says of its result; nil when nobody asks for it.
+    func digest(of unit: Int, _ frame: FrameID, job: Int, at index: Int) -> UnitDigest? {
+        guard let node = nodes[index].process?.node, node.needsDigest(of: unit, frame) else {
+            return nil
+        }
+        let right = jobs[job].tallies.value(of: IntervalSet(SampleRange(unit, unit + 1)))
+        let isOther = configuration.otherClass.contains(index)
+        var digest = UnitDigest(
+            hash: isOther ? ~right : right, sums: SIMD3(repeating: isOther ? 1.01 : 1),
+            arithmeticClass: isOther ? 2 : 1)
+        let isReference = node.participant(of: frame)?.referenceUnit == unit
+        if configuration.corrupt.contains(index)
+            || configuration.flaky.contains(index) && !isReference
+        {
+            digest.hash ^= UInt64(index + 1)
+            digest.sums *= 2
+        }
+        return digest
+    }
+
+    /// A node puts results into a round, all of which may be wrong.
+    mutating func noteSpoiled(
+        _ round: RoundID, of frame: FrameID, seals: [SealNumber], at index: Int
+    ) {
+        guard configuration.corrupt.contains(index), !seals.isEmpty else { return }
+        spoiled.insert(CommittedRound(frame: frame, round: round))
+        if nodes[index].process?.node.participant(of: frame)?.isQuarantined == true {
+            violate(.wrongResults, "node \(index), which knows that it is wrong, adds to \(frame)")
+        }
+    }
+
+    /// Checks that a root that is right, and has rendered the reference unit, adds nothing of a node
+    /// that is wrong to its film.
+    mutating func checkCommit(of frame: FrameID, _ round: RoundID, at index: Int) {
+        guard spoiled.contains(CommittedRound(frame: frame, round: round)),
+            !configuration.corrupt.contains(index),
+            nodes[index].process?.node.participant(of: frame)?.hasReference == true
+        else { return }
+        violate(.wrongResults, "node \(index) commits \(round) of \(frame)")
+    }
+}
