@@ -190,32 +190,24 @@ struct SuccessionTests {
         line.close()
     }
 
-    @Test("As many connections are kept as there is room for, and none for long")
-    func bounds() async throws {
-        let line = try Line(pool: StreamPool(idleLimit: .seconds(1), allMax: 5))
-        line.listener.keptMax = 6
+    @Test(
+        "As many connections are kept as there is room for, the last ones, and none for long",
+        arguments: [(8, 5, 5), (3, 64, 3), (256, 64, StreamPool.perPeerMax)])
+    func bounds(acceptorMax: Int, openerMax: Int, expected: Int) async throws {
+        let line = try Line(pool: StreamPool(idleLimit: .seconds(3), allMax: openerMax))
+        line.listener.keptMax = acceptorMax
         var pairs: [(StreamConnection, Line.Accepted)] = []
         for number in UInt8(0)..<12 { pairs.append(try await line.opened(number)) }
         for (stream, peer) in pairs {
             stream.finish()
             peer.stream.finish()
+            #expect(await Loop.until { peer.end != nil && !stream.isOpen })
         }
-        #expect(await Loop.until { line.listener.door.openCount == 5 })
-        #expect(line.pool.count == 5 && line.listener.keptCount == 5)
+        #expect(await Loop.until { line.listener.door.openCount == expected })
+        #expect(line.pool.count == expected && line.listener.keptCount == expected)
         #expect(await Loop.until { line.listener.door.openCount == 0 })
         #expect(line.pool.count == 0 && line.listener.keptCount == 0)
-
-        let peers = try Line()
-        pairs = []
-        for number in UInt8(0)..<12 { pairs.append(try await peers.opened(number)) }
-        for (stream, peer) in pairs {
-            stream.finish()
-            peer.stream.finish()
-        }
-        #expect(await Loop.until { peers.listener.door.openCount == StreamPool.perPeerMax })
-        #expect(peers.pool.count == StreamPool.perPeerMax)
         line.close()
-        peers.close()
     }
 
     @Test(
