@@ -55,7 +55,7 @@ struct AdmissionTests {
                     $0.contains("this node renders nothing of frame")
                         || $0.contains("this node renders no more of frame")
                 }
-            }, "\(notices.lines)")
+            })
         for node in mesh { await node.runtime.stop() }
     }
 }
