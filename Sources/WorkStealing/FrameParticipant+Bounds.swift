@@ -26,6 +26,9 @@ extension FrameParticipant {
             result += [
                 Occupancy("members", root.members.count, max: configuration.participantsMax),
                 Occupancy("plans", root.plans.count, max: root.members.count),
+                Occupancy(
+                    "refused early", root.refusedEarly.count,
+                    max: configuration.pendingReferencesMax),
                 Occupancy("accused", root.accused.count, max: configuration.participantsMax),
                 Occupancy(
                     "pending checks", root.checks.pending.count,

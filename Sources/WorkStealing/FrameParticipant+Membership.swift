@@ -108,7 +108,7 @@ extension FrameParticipant {
         // Who was found wrong is told so again.
         let isTold = request.reference != nil && root?.references.knows(sender) == false
         guard !isQuarantined(sender), mayTakePart(sender, telling: request.reference, at: now)
-        else { return sendStart(to: [sender], isWhole: true) }
+        else { return refuse(sender) }
         let isNew = root?.position(of: sender) == nil
         // A member that was slow with the reference unit wants nothing but to tell.
         if !isNew, isTold { return }
@@ -130,6 +130,15 @@ extension FrameParticipant {
             round == nil
             ? root.earliestStart(at: now, configuration) : now + configuration.admissionDelay
         self.root?.nextStartAt = min(root.nextStartAt, next)
+    }
+
+    /// Root: tells somebody who is kept out that it is so, now or with the first round.
+    private mutating func refuse(_ sender: ParticipantID) {
+        guard round == nil else { return sendStart(to: [sender], isWhole: true) }
+        guard let refused = root?.refusedEarly, !refused.contains(sender),
+            refused.count < configuration.pendingReferencesMax
+        else { return }
+        root?.refusedEarly.append(sender)
     }
 
     /// Root: lists somebody new, instead of what it was before a restart.

@@ -134,6 +134,8 @@ extension FrameParticipant {
             waiting.removeAll { $0.id == participant }
         }
         sendStart(to: gone)
+        sendStart(to: root.refusedEarly, isWhole: true)
+        self.root?.refusedEarly = []
         let back = grants.takeBack(at: now) { gone.contains($0) }
         for lent in back { addClaims(lent.units, at: now) }
         sendStart(to: root.others.map(\.id))

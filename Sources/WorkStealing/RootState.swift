@@ -125,6 +125,8 @@ struct RootState: Sendable {
     var judgedUnits = -1
     /// What participants got of the reference unit.
     var references = ReferenceBook()
+    /// Who was refused before the first round, and is told why by its start.
+    var refusedEarly: [ParticipantID] = []
     /// What the reports say of late units; nil when one has changed.
     var lateBook: LateBook?
 

@@ -48,6 +48,9 @@ struct SimCommand: AsyncParsableCommand {
         guard seed == nil || seeds == nil else {
             throw ValidationError("give '--seed' or '--seeds', not both")
         }
+        guard !scenario.adaptive || policy.policy == .stealing else {
+            throw ValidationError("'--adaptive' needs '--policy stealing'")
+        }
         guard seeds == nil || (timeline == nil && !trace) else {
             throw ValidationError("'--timeline' and '--trace' show one run: give '--seed'")
         }

@@ -9,6 +9,8 @@ struct LabFrame: Hashable, Sendable {
     var size: String
     var samplesPerPixel: Int
     var seed: Int
+    /// Of an adaptive frame; `samplesPerPixel` is the most then.
+    var noiseTarget: Double?
 
     /// Six to ten seconds on the two processors of the smallest machine that runs the tests.
     static let long = LabFrame(size: "640x480", samplesPerPixel: 32, seed: 3)
@@ -19,10 +21,15 @@ struct LabFrame: Hashable, Sendable {
     /// About two seconds there: the first frame of a soak, and the one asked for beside it.
     static let soak = [21, 22].map { LabFrame(size: "320x240", samplesPerPixel: 48, seed: $0) }
 
+    /// An adaptive one that takes as long.
+    static let adaptive = LabFrame(
+        size: "320x240", samplesPerPixel: 200, seed: 23, noiseTarget: 0.05)
+
     /// The arguments of a rendering into `folder`.
     func arguments(in folder: String, label: String) -> [String] {
-        [
-            "render", Self.scenePath, "--size", size, "--spp", "\(samplesPerPixel)", "--seed",
+        let noise = noiseTarget.map { ["--noise-target", "\($0)"] } ?? []
+        return ["render"] + noise + [
+            Self.scenePath, "--size", size, "--spp", "\(samplesPerPixel)", "--seed",
             "\(seed)", "-o", "\(folder)/\(label).exr", "--stats", "\(folder)/\(label).json",
         ]
     }

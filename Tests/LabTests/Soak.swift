@@ -43,7 +43,9 @@ struct Soak {
         try await assemble(schedule)
         start = .now
         for (number, host) in schedule.originators.enumerated() {
-            let frame = LabFrame.soak[number]
+            // The first frame of every other seed is adaptive.
+            let isAdaptive = number == 0 && schedule.seed % 2 == 1
+            let frame = isAdaptive ? LabFrame.adaptive : LabFrame.soak[number]
             let label = "soak-\(schedule.seed)-\(number)"
             commands.append(
                 SoakCommand(

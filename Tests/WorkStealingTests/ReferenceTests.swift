@@ -98,6 +98,23 @@ import Testing
 
     func at(_ milliseconds: Int64) -> Instant { .zero + .milliseconds(milliseconds) }
 
+    @Test("Who is refused before the first round is told why when that begins")
+    func refusedEarly() throws {
+        var machine = FrameParticipant(
+            originating: frame, workSpace: try space, identity: originator,
+            configuration: FrameConfiguration(), seed: 1, at: .zero)
+        machine.setSpeed(samplesPerSecond: 100)
+        let unit = try #require(take(&machine, at: .zero))
+        _ = finish(&machine, unit, right, at: .zero)
+        let request = AdmissionRequest(term: term, samplesPerSecond: 1, reference: wrong)
+        for _ in 0..<2 { machine.receive(.admissionRequest(request), from: members[0], at: .zero) }
+        #expect(machine.round == nil && starts(drain(&machine), to: members[0]).isEmpty)
+        machine.tick(at: machine.nextDeadline)
+        let told = starts(drain(&machine), to: members[0])
+        #expect(told.map(\.differing) == [1])
+        #expect(!machine.members.contains(members[0]))
+    }
+
     @Test("The reference unit is one of the first pass, in the middle, the same for everybody")
     func unit() throws {
         let grid = try #require(TileGrid(width: 640, height: 360))

@@ -196,13 +196,7 @@ public final class StreamConnection {
     /// Delivers frames again, from the next turn on.
     public func resumeReading() {
         guard isOpen, isPaused else { return }
-        isPaused = false
-        guard state != .connecting else { return }
-        if leftover.isEmpty {
-            startReading()
-        } else {
-            EventLoop.nextTurn { self.decodeLeftover() }
-        }
+        listen()
     }
 
     func decodeLeftover() {

@@ -71,6 +71,28 @@ struct AdaptiveTests {
         }
     }
 
+    @Test("Three nodes make the film of one, and spare the same tiles the same samples")
+    @EventLoop
+    func mesh() async throws {
+        let frame = try SmallFrame(size: 192, samples: 200, noiseTarget: 0.05)
+        let expected = try await frame.localHash()
+        var nodes: [TestNode] = []
+        for index in 0..<3 {
+            let peers = nodes.first.map { [$0.runtime.address] } ?? []
+            nodes.append(try TestNode("node-\(index)", peers: peers))
+        }
+        let mesh = nodes
+        #expect(await Loop.until { mesh.allSatisfy { $0.aliveCount == 3 } })
+        try mesh[0].store(frame)
+        let session = mesh[0].runtime.submit(try frame.prepared(), requested: EventLoop.now)
+        let end = try #require(await Updates.end(session.updates))
+        #expect(end.statistics.complete && end.statistics.filmHash == expected)
+        let share = try #require(end.statistics.waivedShare)
+        #expect(share > 0 && share < 1)
+        #expect(end.statistics.nodes.count { $0.units > 0 } == 3)
+        for node in mesh { await node.runtime.stop() }
+    }
+
     @Test("A frame whose description and job disagree on whether it is adaptive is not joined")
     @EventLoop
     func contradiction() async throws {
