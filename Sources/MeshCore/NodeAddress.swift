@@ -48,6 +48,9 @@ public struct NodeAddress: Hashable, Comparable, Sendable, CustomStringConvertib
         return isIPv6 ? all : Array(all[12...])
     }
 
+    /// The host as a number, the first byte of its address the highest; nil for IPv6.
+    package var ipv4: UInt32? { isIPv6 ? nil : UInt32(truncatingIfNeeded: low) }
+
     /// Whether the host is 0.0.0.0 or ::, which names no machine.
     public var isUnspecified: Bool { high == 0 && low == 0 }
 

@@ -116,8 +116,12 @@ struct ParticipantSummary: Sendable {
 }
 
 extension FrameParticipant {
-    /// Changes nothing.
-    mutating func summary() -> ParticipantSummary {
+    /// Changes nothing; read where the participant lies, which is large.
+    mutating func summary() -> ParticipantSummary { currentSummary() }
+
+    /// Not part of the function above, which would copy the participant for each line.
+    @inline(never)
+    private func currentSummary() -> ParticipantSummary {
         ParticipantSummary(
             nextDeadline: nextDeadline, term: term, remainingSamples: Int(remainingSamples),
             isComplete: isComplete, isDone: isComplete || isDone,

@@ -146,7 +146,7 @@ public struct MeshNode: Sendable {
             membership.tick(at: now)
             performMembership()
         }
-        for frame in records.map(\.frame) {
+        for frame in records.indices.map({ records[$0].frame }) {
             if let index = index(of: frame), records[index].deadline <= now {
                 tickRecord(at: index)
             }

@@ -134,6 +134,9 @@ public struct Minimiser {
         smaller.clockDrift = rest(run.clockDrift)
         smaller.bandwidth = rest(run.bandwidth)
         smaller.ledgerOnly = run.ledgerOnly.compactMap { index[$0] }
+        smaller.corrupt = run.corrupt.compactMap { index[$0] }
+        smaller.flaky = run.flaky.compactMap { index[$0] }
+        smaller.otherClass = run.otherClass.compactMap { index[$0] }
         smaller.links = run.links.compactMap { link in
             guard let from = index[link.from], let to = index[link.to] else { return nil }
             return LinkModel(from: from, to: to, bytesPerSecond: link.bytesPerSecond)
@@ -159,6 +162,9 @@ public struct Minimiser {
         { $0.bandwidth = [] },
         { $0.links = [] },
         { $0.ledgerOnly = [] },
+        { $0.corrupt = [] },
+        { $0.flaky = [] },
+        { $0.otherClass = [] },
         { $0.costs = .lognormal(sigma: 0) },
         { $0.network.isPerfect = true },
     ]

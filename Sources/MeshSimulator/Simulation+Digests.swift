@@ -25,11 +25,16 @@ extension Simulation {
         return digest
     }
 
-    /// A node puts results into a round, all of which may be wrong.
+    /// A node puts results into a round, all of which may be wrong. What a root waives has none.
     mutating func noteSpoiled(
-        _ round: RoundID, of frame: FrameID, seals: [SealNumber], at index: Int
+        _ round: RoundID, of frame: FrameID, _ kept: FilmKeeper, seals: [SealNumber],
+        at index: Int
     ) {
-        guard configuration.corrupt.contains(index), !seals.isEmpty else { return }
+        guard configuration.corrupt.contains(index),
+            kept.seals.contains(where: {
+                seals.contains($0.number) && $0.film.coverage != $0.film.waived
+            })
+        else { return }
         spoiled.insert(CommittedRound(frame: frame, round: round))
         if nodes[index].process?.node.participant(of: frame)?.isQuarantined == true {
             violate(.wrongResults, "node \(index), which knows that it is wrong, adds to \(frame)")

@@ -78,14 +78,14 @@ extension Simulation {
         case .sealWaived(let number, let units):
             addSeal(number, SimulatedFilm(waiving: units), of: frame, at: index)
         case .contribute(let round, let seals, let places):
-            noteSpoiled(round, of: frame, seals: seals, at: index)
+            noteSpoiled(round, of: frame, kept, seals: seals, at: index)
             let stripes = places.map {
                 PendingContribution.Stripe(
                     parent: $0.parent, children: $0.children, branches: [])
             }
             contribute(frame, round, seals: seals, stripes: stripes, at: index)
         case .gather(let round, let seals, let places):
-            noteSpoiled(round, of: frame, seals: seals, at: index)
+            noteSpoiled(round, of: frame, kept, seals: seals, at: index)
             timeline?.beginRound(round, root: index, at: now)
             guard let identity = nodes[index].process?.identity else { return }
             let stripes = places.map { place in

@@ -116,12 +116,17 @@ public struct Simulation: ~Copyable {
             nextLook = now + .milliseconds(100)
             checkHoldings()
             if now >= faultsEnd, isSettled(), hasConverged() { break }
-            if now > faultsEnd + configuration.patience {
+            if now > faultsEnd + patience {
                 violate(.unfinished, describeUnfinished())
                 break
             }
         }
         return finalReport()
+    }
+
+    /// For each stage, since those of an expensive tile come one after the other.
+    private var patience: Duration {
+        configuration.patience * (jobs.map(\.tallies.workSpace.stageCount).max() ?? 1)
     }
 
     private mutating func begin() {
@@ -276,9 +281,8 @@ public struct Simulation: ~Copyable {
 
     /// The node at an address.
     func index(at address: NodeAddress) -> Int? {
-        let host = address.host
-        guard host.count == 4 else { return nil }
-        let index = Int(host[1]) << 16 | Int(host[2]) << 8 | Int(host[3])
+        guard let host = address.ipv4 else { return nil }
+        let index = Int(host & 0xff_ffff)
         return index < nodes.count ? index : nil
     }
 

@@ -44,7 +44,8 @@ public struct SimulationConfiguration: Sendable {
     /// The bytes of a film stream per pixel of a touched tile: three channels of beauty and two
     /// auxiliary ones as 4-byte numbers, packed to 0.75.
     public var bytesPerPixel = 15.0
-    /// The run fails when its frames are not settled this long after the last fault.
+    /// The run fails when its frames are not settled this long after the last fault, and as many
+    /// times as long when a frame has several stages.
     public var patience: Duration = .seconds(120)
     /// The run fails after this many events a node: some machine does not come to rest.
     public var stepsPerNodeMax = 250_000

@@ -185,13 +185,17 @@ extension SimulationConfiguration {
         if seed % 8 == 3 { spoil(seed / 8) }
     }
 
-    /// The frames, or some of them, are adaptive, of several stages.
+    /// The frames, or some of them, are adaptive, of several stages; the nodes are as much faster
+    /// as the first has more samples.
     private mutating func adapt(_ variant: UInt64) {
+        let before = submissions[0].job.samplesPerPixel
         for index in submissions.indices where index == 0 || (Int(variant) + index) % 2 == 0 {
             submissions[index].job.isAdaptive = true
             let samples = submissions[index].job.samplesPerPixel
             submissions[index].job.samplesPerPixel = max(samples, [40, 64, 150][Int(variant % 3)])
         }
+        let factor = Double(submissions[0].job.samplesPerPixel) / Double(before)
+        nodes = nodes.map { $0.map { $0 * factor } }
     }
 
     /// A node is wrong, the originator in some of these runs, and nothing is verified.

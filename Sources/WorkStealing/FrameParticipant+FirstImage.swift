@@ -7,7 +7,7 @@ extension FrameParticipant {
     /// Whether this node has units of the first pass to render, or lent some that nobody has
     /// accepted yet.
     private var holdsFirstPass: Bool {
-        isOfFirstPass(deque.units) || isOfFirstPass(grants.units)
+        isOfFirstPass(deque.units) || grants.lent.contains { isOfFirstPass($0.units) }
             || inProgress.contains { deque.weights.firstPass.contains($0.unit) && !$0.isApart }
     }
 

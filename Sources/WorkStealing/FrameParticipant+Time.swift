@@ -18,7 +18,12 @@ extension FrameParticipant {
             consider(root?.checks.nextDeadline)
         } else {
             consider(admissionAt)
-            consider(successionAt)
+            // It takes time linear in the participants: only when it can be the next.
+            let patience = Succession.shortestPatience(
+                rootIsDead: dead.contains(term.root), configuration: configuration)
+            if heardAt + patience < next {
+                consider(successionAt)
+            }
         }
         return next
     }

@@ -33,6 +33,14 @@ enum Succession {
         return base + Duration(seconds: configuration.successionStep.seconds * Double(rank))
     }
 
+    /// A bound of that from below, for whoever is listed or not.
+    static func shortestPatience(
+        rootIsDead: Bool, configuration: FrameConfiguration
+    ) -> Duration {
+        let base = rootIsDead ? configuration.successionBaseDead : configuration.successionBase
+        return min(base, configuration.exilePatience)
+    }
+
     /// Whether a participant of this place in the list keeps the film whatever it is configured
     /// to: the first two after the root.
     static func mustKeepFilm(

@@ -43,7 +43,7 @@ struct VictimChoice: Sendable {
         random: inout RandomNumbers
     ) -> ParticipantID? {
         func isCandidate(_ participant: ParticipantID) -> Bool {
-            participant != owner && !isDead(participant) && !tried.contains(participant)
+            participant != owner && !tried.contains(participant) && !isDead(participant)
         }
         var found: ParticipantID?
         if tried.count < triesMax {

@@ -34,10 +34,16 @@ import Testing
         #expect(report.perNode[1].units == 1)
     }
 
-    @Test("An originator that is wrong is found out by two others, and renders no more")
-    func wrongOriginator() {
-        let right = run(corrupt: [])
-        let report = run(corrupt: [0])
+    @Test(
+        "An originator that is wrong is found out by two others, and renders no more",
+        arguments: [false, true])
+    func wrongOriginator(isAdaptive: Bool) {
+        // Of an adaptive frame it goes on to waive what needs no rendering.
+        func adapt(_ configuration: inout SimulationConfiguration) {
+            configuration.submissions[0].job.isAdaptive = isAdaptive
+        }
+        let right = run(corrupt: [], change: adapt)
+        let report = run(corrupt: [0], change: adapt)
         #expect(report.violations.isEmpty && report.isCompleted)
         #expect(right.quarantined.isEmpty && right.keptOut.isEmpty)
         #expect(report.quarantined == [0])

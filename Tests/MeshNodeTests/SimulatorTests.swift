@@ -94,12 +94,15 @@ struct SimulatorTests {
         var run = SimulationConfiguration.random(seed: 5, nodeCounts: 12...12, faults: .wild)
         run.submissions = Array(run.submissions.prefix(1))
         run.submissions[0].node = 7
+        run.corrupt = [7]
+        run.flaky = [11]
+        run.otherClass = [7, 11]
         run.faults += [
             ScheduledFault(time: .seconds(3), fault: .freeze(node: 9, .seconds(1))),
             ScheduledFault(time: .seconds(4), fault: .crash(node: 3, after: nil)),
         ]
         let speeds = run.nodes[3]
-        // Broken as long as two certain nodes are there with their trouble.
+        // Broken as long as two certain nodes are there with their trouble, and the originator's.
         func breaks(_ run: SimulationConfiguration) -> Violation.Kind? {
             let isFrozen = run.faults.contains { fault in
                 if case .freeze(_, .seconds(1)) = fault.fault { true } else { false }
@@ -111,12 +114,14 @@ struct SimulatorTests {
                     false
                 }
             }
-            return isFrozen && isDead ? .untrueFilm : nil
+            let isCorrupt = run.corrupt == run.submissions.map(\.node)
+            return isFrozen && isDead && isCorrupt ? .untrueFilm : nil
         }
         let smaller = Minimiser.minimise(run, kind: .untrueFilm, trial: breaks)
         #expect(breaks(smaller.configuration) == .untrueFilm)
         #expect(smaller.configuration.faults.count == 2)
         #expect(smaller.configuration.nodes.count == 3)
+        #expect(smaller.configuration.flaky.isEmpty && smaller.configuration.otherClass.isEmpty)
         #expect(smaller.runs <= 200)
         let none = Minimiser.minimise(run, kind: .untrueFilm, runsMax: 0, trial: breaks)
         #expect(none.configuration.nodes.count == 12)

@@ -17,7 +17,8 @@ one processor sends:
 each with 1,000 TCP connections that say nothing, from 20 addresses, opened again a second after they
 were closed. The daemon and the sender are bound to processors of their own; the daemon has a thread
 less than the machine has processors. Prints for each kind the ratio of the frames' times, that of the
-daemon's processor times, datagrams a second, and the daemon's peak memory without and with.
+daemon's processor times, datagrams a second, the daemon's peak memory without and with, and the share
+of a processor that its loop took, without and with: what garbage costs the daemon itself.
 """
 
 import argparse
@@ -112,6 +113,18 @@ def processor_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def loop_seconds(process):
+    """Of the thread that the sockets are on; it also adds tiles and writes the picture's bytes."""
+    folder = f"/proc/{process.pid}/task/"
+    for thread in os.listdir(folder):
+        with open(folder + thread + "/stat") as file:
+            name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+        if name == "mesh-loop":
+            fields = rest.split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    sys.exit("the daemon has no loop")
+
+
 def memory(process):
     with open(f"/proc/{process.pid}/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) >> 10
@@ -155,11 +168,13 @@ class Victim:
         sys.exit("the daemon does not answer")
 
     def frame(self):
-        """Seconds of a frame, the daemon's processor seconds in it, datagrams a second, MiB."""
+        """Seconds of a frame, the daemon's processor seconds in it, datagrams a second, MiB,
+        and the processor seconds of the daemon's loop."""
         with open(f"/proc/{self.process.pid}/clear_refs", "w") as file:
             file.write("5")
         path = self.folder + "/frame.json"
         before, count, start = processor_seconds(self.process), received(self.lab), time.monotonic()
+        looped = loop_seconds(self.process)
         subprocess.run(
             [self.options.program, "render", self.options.scene, "--size", self.options.size,
              "--spp", str(self.options.spp), "-o", self.folder + "/frame.exr", "--stats", path,
@@ -170,7 +185,8 @@ class Victim:
         if not report["complete"]:
             sys.exit("the frame is not complete")
         return (report["wallSeconds"], processor_seconds(self.process) - before,
-                (received(self.lab) - count) / taken, memory(self.process), report["filmHash"])
+                (received(self.lab) - count) / taken, memory(self.process),
+                loop_seconds(self.process) - looped, report["filmHash"])
 
     @contextlib.contextmanager
     def garbage(self, prefix, size):
@@ -200,14 +216,14 @@ def measure(kind, prefix, size, victim):
                 hashes.add(film)
         (quiet, loud) = figures[False], figures[True]
         rows.append((quiet[0], loud[0], quiet[0] / loud[0], quiet[1] / loud[1], loud[2], quiet[3],
-                     loud[3]))
+                     loud[3], quiet[4] / quiet[0], loud[4] / loud[0]))
     if len(hashes) != 1:
         sys.exit("the films differ")
     middle = [statistics.median(column) for column in zip(*rows)]
     ratios = [row[2] for row in rows]
     print(f"| {kind} | {middle[0]:.2f} | {middle[1]:.2f} | {middle[2]:.3f} ({min(ratios):.3f}–"
           f"{max(ratios):.3f}) | {middle[3]:.3f} | {middle[4]:,.0f} | {middle[5]:.0f} "
-          f"| {middle[6]:.0f} |")
+          f"| {middle[6]:.0f} | {middle[7]:.1%} | {middle[8]:.1%} |")
 
 
 def main():
@@ -238,8 +254,9 @@ def main():
         prefixes = {"random": "-", "imitated": "e300" + name}
         sizes = {}
         print("| garbage | frame without, s | with, s | speed | speed by processor time "
-              "| datagrams a second | peak memory without, MiB | with |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+              "| datagrams a second | peak memory without, MiB | with "
+              "| the loop's processor without | with |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for kind in options.kinds.split(","):
             if kind in ["recorded", "repeated"] and kind not in prefixes:
                 # A second member; it is gone before frames are rendered.
