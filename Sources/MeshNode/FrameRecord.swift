@@ -82,9 +82,11 @@ struct FrameRecord: Sendable {
         if own.hasScene, old?.hasScene != true, announcersWithScene < enough { return false }
         if own.isComplete, old?.isComplete != true, announcersWithFilm < enough { return false }
         guard let term = own.term, old?.term.map({ $0 < term }) ?? true else { return true }
+        guard announcers.count >= enough else { return false }
         var count = 0
         for announcer in announcers.values where announcer.term.map({ $0 >= term }) ?? false {
             count += 1
+            if count >= enough { return true }
         }
         return count >= enough
     }

@@ -28,6 +28,16 @@ extension MeshNode {
     /// ``nextDeadline``, read where the node lies: of one in an object, a plain read copies it.
     package mutating func deadline() -> Instant { nextDeadline }
 
+    /// ``needsDigest(of:_:)``, and whether the unit is the frame's reference unit, read likewise.
+    package mutating func digestNeed(
+        of unit: Int, _ frame: FrameID
+    ) -> (isNeeded: Bool, isReference: Bool) {
+        guard let index = index(of: frame), needsDigest(of: unit, frame) else {
+            return (false, false)
+        }
+        return (true, records[index].participant?.referenceUnit == unit)
+    }
+
     /// Puts an equal work space, whose memory many nodes share, in the place of this node's own.
     package mutating func share(_ space: WorkSpace, of frame: FrameID) {
         guard let index = index(of: frame), records[index].workSpace == space else { return }

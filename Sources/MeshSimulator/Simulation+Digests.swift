@@ -7,17 +7,15 @@ import WorkStealing
 extension Simulation {
     /// What a node says of its result; nil when nobody asks for it.
     func digest(of unit: Int, _ frame: FrameID, job: Int, at index: Int) -> UnitDigest? {
-        guard let node = nodes[index].process?.node, node.needsDigest(of: unit, frame) else {
-            return nil
-        }
+        guard let need = nodes[index].process?.node.digestNeed(of: unit, frame), need.isNeeded
+        else { return nil }
         let right = jobs[job].tallies.value(of: IntervalSet(SampleRange(unit, unit + 1)))
         let isOther = configuration.otherClass.contains(index)
         var digest = UnitDigest(
             hash: isOther ? ~right : right, sums: SIMD3(repeating: isOther ? 1.01 : 1),
             arithmeticClass: isOther ? 2 : 1)
-        let isReference = node.participant(of: frame)?.referenceUnit == unit
         if configuration.corrupt.contains(index)
-            || configuration.flaky.contains(index) && !isReference
+            || configuration.flaky.contains(index) && !need.isReference
         {
             digest.hash ^= UInt64(index + 1)
             digest.sums *= 2

@@ -67,6 +67,7 @@ struct FilmPackingTests {
             var sum = randomTile(pixels: pixels, from: &random)
             var expected = sum
             expected.add(tile)
+            #expect(packed.unpacked(addedTo: sum) == expected)
             sum.add(packed)
             #expect(sum == expected)
         }

@@ -64,13 +64,46 @@ CTRACER_INLINE void ctracer_range_narrow(
     *largest = high;
 }
 
+/// Eight items of `bits` bits, 8 … 56, fill as many bytes: each item goes to its byte with what the
+/// one before has in that byte, and overwrites the rest of what was written there.
+CTRACER_INLINE size_t ctracer_pack_groups(
+    const uint64_t *items, size_t count, unsigned bits, uint8_t *to) {
+    size_t offsets[8];
+    int64_t shifts[8], backs[8];
+    for (unsigned k = 0; k < 8; k++) {
+        offsets[k] = k * bits >> 3;
+        shifts[k] = k * bits & 7;
+        backs[k] = k == 0 ? 64 : 8 * (int64_t)(offsets[k] - offsets[k - 1]);
+    }
+    const __m256i shift_a = _mm256_loadu_si256((const __m256i *)shifts);
+    const __m256i shift_b = _mm256_loadu_si256((const __m256i *)(shifts + 4));
+    const __m256i back_a = _mm256_loadu_si256((const __m256i *)backs);
+    const __m256i back_b = _mm256_loadu_si256((const __m256i *)(backs + 4));
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8, to += bits) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)(items + i));
+        __m256i b = _mm256_loadu_si256((const __m256i *)(items + i + 4));
+        a = _mm256_sllv_epi64(a, shift_a);
+        b = _mm256_sllv_epi64(b, shift_b);
+        __m256i before_a = _mm256_alignr_epi8(a, _mm256_permute2x128_si256(a, a, 0x08), 8);
+        __m256i before_b = _mm256_alignr_epi8(b, _mm256_permute2x128_si256(a, b, 0x21), 8);
+        a = _mm256_or_si256(a, _mm256_srlv_epi64(before_a, back_a));
+        b = _mm256_or_si256(b, _mm256_srlv_epi64(before_b, back_b));
+        uint64_t words[8];
+        _mm256_storeu_si256((__m256i *)words, a);
+        _mm256_storeu_si256((__m256i *)(words + 4), b);
+        for (unsigned k = 0; k < 8; k++) ctracer_store64(to + offsets[k], words[k]);
+    }
+    return i;
+}
+
 /// Writes `count` items of `bits` bits, lowest bits first: neighbours are joined as long as two of
-/// them fit a word, then the words are put one behind the other. `items` has room for a multiple of
-/// eight, is overwritten, and no item has higher bits set.
+/// them fit a word well, then the words are put one behind the other. `items` has room for a
+/// multiple of eight, is overwritten, and no item has higher bits set.
 CTRACER_INLINE void ctracer_pack_items(
     uint64_t *items, size_t count, unsigned bits, uint8_t *to) {
     while (count % 8) items[count++] = 0;
-    while (bits <= 32 && count % 8 == 0) {
+    while ((bits <= 28 || bits == 32) && count % 8 == 0) {
         const __m128i shift = _mm_cvtsi32_si128((int)bits);
         for (size_t i = 0; i < count; i += 8) {
             __m256i a = _mm256_loadu_si256((const __m256i *)(items + i));
@@ -83,20 +116,18 @@ CTRACER_INLINE void ctracer_pack_items(
         count /= 2;
         bits *= 2;
     }
-    uint64_t word = 0;
-    unsigned filled = 0;
-    if (bits <= 56) {
-        for (size_t i = 0; i < count; i++) {
-            word |= items[i] << filled;
-            ctracer_store64(to, word);
-            filled += bits;
-            to += filled >> 3;
-            word >>= filled & ~7u;
-            filled &= 7;
-        }
+    if (bits == 64) {
+        memcpy(to, items, count * 8);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
+    size_t i = 0;
+    if (bits >= 8 && bits <= 56) {
+        i = ctracer_pack_groups(items, count, bits, to);
+        to += i / 8 * bits;
+    }
+    uint64_t word = 0;
+    unsigned filled = 0;
+    for (; i < count; i++) {
         word |= items[i] << filled;
         filled += bits;
         if (filled >= 64) {
@@ -174,24 +205,25 @@ CTRACER_INLINE __m256i ctracer_four_items(
     }                                                                                             \
     for (; i < count; i++) STORE1(i, ctracer_item(from, i * width, width));
 
-/// Fills `to` with `reference` + differences of `width` bits, 1 … 64; or adds them to it. Sums
-/// wrap. `readable` bytes lie at `from`, at least `(count * width + 7) / 8`.
+/// Fills `to` with `reference` + differences of `width` bits, 1 … 64, + `addend`, which may be NULL
+/// or `to`. Sums wrap. `readable` bytes lie at `from`, at least `(count * width + 7) / 8`.
 CTRACER_INLINE void ctracer_unpack_wide(
     const uint8_t *from, size_t readable, size_t count, unsigned width, int64_t reference,
-    int64_t *to, int adds) {
+    const int64_t *addend, int64_t *to) {
     const __m256i base = _mm256_set1_epi64x(reference);
 #define CTRACER_SET(i, a, b)                                                                      \
     _mm256_storeu_si256((__m256i *)(to + i), _mm256_add_epi64(base, a));                          \
     _mm256_storeu_si256((__m256i *)(to + i + 4), _mm256_add_epi64(base, b))
 #define CTRACER_SET1(i, a) to[i] = (int64_t)((uint64_t)reference + a)
 #define CTRACER_ADD(i, a, b)                                                                      \
+    const __m256i *add = (const __m256i *)(addend + i);                                           \
     __m256i *place = (__m256i *)(to + i);                                                         \
-    __m256i first = _mm256_add_epi64(_mm256_loadu_si256(place), base);                            \
-    __m256i second = _mm256_add_epi64(_mm256_loadu_si256(place + 1), base);                       \
+    __m256i first = _mm256_add_epi64(_mm256_loadu_si256(add), base);                              \
+    __m256i second = _mm256_add_epi64(_mm256_loadu_si256(add + 1), base);                         \
     _mm256_storeu_si256(place, _mm256_add_epi64(first, a));                                       \
     _mm256_storeu_si256(place + 1, _mm256_add_epi64(second, b))
-#define CTRACER_ADD1(i, a) to[i] = (int64_t)((uint64_t)to[i] + (uint64_t)reference + a)
-    if (adds) {
+#define CTRACER_ADD1(i, a) to[i] = (int64_t)((uint64_t)addend[i] + (uint64_t)reference + a)
+    if (addend) {
         CTRACER_UNPACK(CTRACER_ADD, CTRACER_ADD1)
     } else {
         CTRACER_UNPACK(CTRACER_SET, CTRACER_SET1)
@@ -205,7 +237,7 @@ CTRACER_INLINE void ctracer_unpack_wide(
 /// As `ctracer_unpack_wide`, widths 1 … 32.
 CTRACER_INLINE void ctracer_unpack_narrow(
     const uint8_t *from, size_t readable, size_t count, unsigned width, int64_t reference,
-    int32_t *to, int adds) {
+    const int32_t *addend, int32_t *to) {
     const __m256i base = _mm256_set1_epi32((int32_t)reference);
     // The low halves of eight 64-bit lanes.
 #define CTRACER_JOIN(a, b)                                                                        \
@@ -214,10 +246,10 @@ CTRACER_INLINE void ctracer_unpack_narrow(
 #define CTRACER_SET(i, a, b) _mm256_storeu_si256((__m256i *)(to + i), CTRACER_JOIN(a, b))
 #define CTRACER_SET1(i, a) to[i] = (int32_t)((uint32_t)reference + (uint32_t)a)
 #define CTRACER_ADD(i, a, b)                                                                      \
-    __m256i *place = (__m256i *)(to + i);                                                         \
-    _mm256_storeu_si256(place, _mm256_add_epi32(_mm256_loadu_si256(place), CTRACER_JOIN(a, b)))
-#define CTRACER_ADD1(i, a) to[i] = (int32_t)((uint32_t)to[i] + (uint32_t)reference + (uint32_t)a)
-    if (adds) {
+    __m256i add = _mm256_loadu_si256((const __m256i *)(addend + i));                              \
+    _mm256_storeu_si256((__m256i *)(to + i), _mm256_add_epi32(add, CTRACER_JOIN(a, b)))
+#define CTRACER_ADD1(i, a) to[i] = (int32_t)((uint32_t)addend[i] + (uint32_t)reference + (uint32_t)a)
+    if (addend) {
         CTRACER_UNPACK(CTRACER_ADD, CTRACER_ADD1)
     } else {
         CTRACER_UNPACK(CTRACER_SET, CTRACER_SET1)

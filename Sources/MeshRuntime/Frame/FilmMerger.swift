@@ -117,6 +117,8 @@ struct FilmMerger {
             }
             if children.contains(where: { $0.waiting == 0 && !$0.hasEnded }) { return .blocked }
             var sum: FilmTile?
+            // Own tiles are shared: adding to one in its place would copy it first.
+            var isShared = true
             for film in own {
                 guard let tile = film.tile(cursor) else { continue }
                 if sum?.add(tile) == nil { sum = tile }
@@ -124,7 +126,12 @@ struct FilmMerger {
             for index in children.indices {
                 guard children[index].nextIndex == cursor else { continue }
                 let tile = children[index].takeNext()
-                if sum?.add(tile) == nil { sum = tile.unpacked() }
+                if isShared {
+                    sum = tile.unpacked(addedTo: sum)
+                    isShared = false
+                } else {
+                    sum?.add(tile)
+                }
             }
             cursor += 1
             if let sum { return .tile(cursor - 1, sum) }

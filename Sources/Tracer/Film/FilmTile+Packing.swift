@@ -39,33 +39,50 @@ extension FilmTile {
 
     /// Reads the packed tile of `pixelCount` pixels that starts at `offset`, and moves `offset`
     /// behind it.
+    /// - Parameter addend: a tile to add it to.
     /// - Throws: ``MalformedBytes`` when the bytes end too early or a width is out of bounds.
-    /// - Precondition: `0 <= offset <= bytes.count`.
+    /// - Precondition: `0 <= offset <= bytes.count`, and the addend has as many pixels and planes.
     public static func unpack(
         from bytes: UnsafeRawBufferPointer, at offset: inout Int, pixelCount: Int,
-        isAdaptive: Bool = false
+        isAdaptive: Bool = false, addedTo addend: FilmTile? = nil
     ) throws(MalformedBytes) -> FilmTile {
         precondition(offset >= 0 && offset <= bytes.count)
+        if let addend {
+            precondition(addend.pixelCount == pixelCount && addend.isAdaptive == isAdaptive)
+        }
         let widePlanes = widePlanes(isAdaptive: isAdaptive)
         var unpacker = Unpacker(bytes: bytes, offset: offset)
         let nonFiniteSamples = Unpacker.unzigzag(try unpacker.readVarint())
+        let sum = nonFiniteSamples &+ (addend?.nonFiniteSamples ?? 0)
         // Errors leave the closures as values: rethrowing is untyped there.
         var failure: MalformedBytes?
         let wide = [Int64](unsafeUninitializedCapacity: widePlanes * pixelCount) { planes, count in
-            failure = unpacker.unpack(into: planes.baseAddress, widePlanes, of: pixelCount)
+            failure = withAddend(addend?.wide) {
+                unpacker.unpack(into: planes.baseAddress, widePlanes, of: pixelCount, addedTo: $0)
+            }
             count = failure == nil ? widePlanes * pixelCount : 0
         }
         if let failure { throw failure }
         let narrow = [Int32](
             unsafeUninitializedCapacity: narrowPlanes * pixelCount
         ) { planes, count in
-            failure = unpacker.unpack(into: planes.baseAddress, narrowPlanes, of: pixelCount)
+            failure = withAddend(addend?.narrow) {
+                unpacker.unpack(
+                    into: planes.baseAddress, narrowPlanes, of: pixelCount, addedTo: $0)
+            }
             count = failure == nil ? narrowPlanes * pixelCount : 0
         }
         if let failure { throw failure }
         offset = unpacker.offset
         return FilmTile(
-            pixelCount: pixelCount, wide: wide, narrow: narrow, nonFiniteSamples: nonFiniteSamples)
+            pixelCount: pixelCount, wide: wide, narrow: narrow, nonFiniteSamples: sum)
+    }
+
+    private static func withAddend<Value>(
+        _ planes: [Value]?, _ body: (UnsafePointer<Value>?) -> MalformedBytes?
+    ) -> MalformedBytes? {
+        guard let planes else { return body(nil) }
+        return planes.withUnsafeBufferPointer { body($0.baseAddress) }
     }
 
     /// Adds a packed tile of as many pixels and planes that fills `bytes`; blocks without samples cost nothing.
@@ -77,11 +94,13 @@ extension FilmTile {
         let failure =
             wide.withUnsafeMutableBufferPointer {
                 unpacker.unpack(
-                    into: $0.baseAddress, widePlanes, of: pixelCount, adding: true)
+                    into: $0.baseAddress, widePlanes, of: pixelCount,
+                    addedTo: UnsafePointer($0.baseAddress))
             }
             ?? narrow.withUnsafeMutableBufferPointer {
                 unpacker.unpack(
-                    into: $0.baseAddress, Self.narrowPlanes, of: pixelCount, adding: true)
+                    into: $0.baseAddress, Self.narrowPlanes, of: pixelCount,
+                    addedTo: UnsafePointer($0.baseAddress))
             }
         if let failure { throw failure }
         guard unpacker.offset == bytes.count else { throw .invalid("length of a packed tile") }
@@ -100,14 +119,16 @@ extension FilmTile {
         guard unpacker.offset == bytes.count else { throw .invalid("length of a packed tile") }
     }
 
-    /// Reads a packed tile of `pixelCount` pixels that fills `bytes`.
+    /// Reads a packed tile of `pixelCount` pixels that fills `bytes`, and adds it to `addend`.
     /// - Throws: ``MalformedBytes``, also when bytes are left.
     static func unpack(
-        filling bytes: UnsafeRawBufferPointer, pixelCount: Int, isAdaptive: Bool
+        filling bytes: UnsafeRawBufferPointer, pixelCount: Int, isAdaptive: Bool,
+        addedTo addend: FilmTile? = nil
     ) throws(MalformedBytes) -> FilmTile {
         var offset = 0
         let tile = try unpack(
-            from: bytes, at: &offset, pixelCount: pixelCount, isAdaptive: isAdaptive)
+            from: bytes, at: &offset, pixelCount: pixelCount, isAdaptive: isAdaptive,
+            addedTo: addend)
         guard offset == bytes.count else { throw .invalid("length of a packed tile") }
         return tile
     }
@@ -189,10 +210,10 @@ private protocol PackedInteger: FixedWidthInteger & SignedInteger {
         _ values: UnsafePointer<Self>, _ count: Int, _ reference: Int64, _ width: UInt32,
         _ target: UnsafeMutablePointer<UInt8>)
     /// Reads what `pack` writes, of which at least `(count × width + 7) / 8` bytes are readable,
-    /// into `values`, or adds it to them.
+    /// adds `addend`, which may be `values`, and writes `values`.
     static func unpack(
         _ source: UnsafePointer<UInt8>, _ readable: Int, _ count: Int, _ width: UInt32,
-        _ reference: Int64, _ values: UnsafeMutablePointer<Self>, adding: Bool)
+        _ reference: Int64, _ addend: UnsafePointer<Self>?, _ values: UnsafeMutablePointer<Self>)
 }
 
 extension Int64: PackedInteger {
@@ -209,10 +230,8 @@ extension Int64: PackedInteger {
 
     static func unpack(
         _ source: UnsafePointer<UInt8>, _ readable: Int, _ count: Int, _ width: UInt32,
-        _ reference: Int64, _ values: UnsafeMutablePointer<Int64>, adding: Bool
-    ) {
-        ctracer_unpack_wide(source, readable, count, width, reference, values, adding ? 1 : 0)
-    }
+        _ reference: Int64, _ addend: UnsafePointer<Int64>?, _ values: UnsafeMutablePointer<Int64>
+    ) { ctracer_unpack_wide(source, readable, count, width, reference, addend, values) }
 }
 
 extension Int32: PackedInteger {
@@ -229,10 +248,8 @@ extension Int32: PackedInteger {
 
     static func unpack(
         _ source: UnsafePointer<UInt8>, _ readable: Int, _ count: Int, _ width: UInt32,
-        _ reference: Int64, _ values: UnsafeMutablePointer<Int32>, adding: Bool
-    ) {
-        ctracer_unpack_narrow(source, readable, count, width, reference, values, adding ? 1 : 0)
-    }
+        _ reference: Int64, _ addend: UnsafePointer<Int32>?, _ values: UnsafeMutablePointer<Int32>
+    ) { ctracer_unpack_narrow(source, readable, count, width, reference, addend, values) }
 }
 
 /// Reads packed planes; every read is checked against what is left.
@@ -262,17 +279,18 @@ private struct Unpacker {
         }
     }
 
-    /// Fills the planes, or adds to them, and returns what was wrong.
+    /// Fills the planes, with `addend` added, and returns what was wrong.
     mutating func unpack<Value: PackedInteger>(
         into planes: UnsafeMutablePointer<Value>?, _ planeCount: Int, of planeSize: Int,
-        adding: Bool = false
+        addedTo addend: UnsafePointer<Value>?
     ) -> MalformedBytes? {
         guard planeSize > 0, let planes else { return nil }
         do throws(MalformedBytes) {
             for plane in 0..<planeCount {
                 for block in stride(from: 0, to: planeSize, by: FilmTile.packedBlock) {
                     let count = min(FilmTile.packedBlock, planeSize - block)
-                    try unpackBlock(planes + plane * planeSize + block, count, adding: adding)
+                    let place = plane * planeSize + block
+                    try unpackBlock(planes + place, count, addedTo: addend.map { $0 + place })
                 }
             }
             return nil
@@ -312,20 +330,19 @@ private struct Unpacker {
     /// Sums that wrap are values like others: a sum of hostile bytes is wrong, never a trap.
     @inline(__always)
     private mutating func unpackBlock<Value: PackedInteger>(
-        _ values: UnsafeMutablePointer<Value>, _ count: Int, adding: Bool
+        _ values: UnsafeMutablePointer<Value>, _ count: Int, addedTo addend: UnsafePointer<Value>?
     ) throws(MalformedBytes) {
         let (minimum, width, start) = try readHead(Value.self, count)
         guard width > 0 else {
-            if !adding {
-                values.update(repeating: minimum, count: count)
-            } else if minimum != 0 {
-                for index in 0..<count { values[index] &+= minimum }
+            guard let addend else { return values.update(repeating: minimum, count: count) }
+            if minimum != 0 || addend != UnsafePointer(values) {
+                for index in 0..<count { values[index] = addend[index] &+ minimum }
             }
             return
         }
         guard let base = bytes.baseAddress else { throw .truncated }
         Value.unpack(
             (base + start).assumingMemoryBound(to: UInt8.self), bytes.count - start, count,
-            UInt32(truncatingIfNeeded: width), Int64(minimum), values, adding: adding)
+            UInt32(truncatingIfNeeded: width), Int64(minimum), addend, values)
     }
 }

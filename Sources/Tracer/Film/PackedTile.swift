@@ -24,11 +24,12 @@ public struct PackedTile: Sendable {
         }
     }
 
-    /// The tile.
-    public func unpacked() -> FilmTile {
+    /// The tile, with another added, which is not changed.
+    /// - Precondition: both have the same number of pixels and the same planes.
+    public func unpacked(addedTo addend: FilmTile? = nil) -> FilmTile {
         perform { (bytes) throws(MalformedBytes) in
             try FilmTile.unpack(
-                filling: bytes, pixelCount: pixelCount, isAdaptive: isAdaptive)
+                filling: bytes, pixelCount: pixelCount, isAdaptive: isAdaptive, addedTo: addend)
         }
     }
 
