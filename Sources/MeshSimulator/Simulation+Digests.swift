@@ -48,4 +48,12 @@ extension Simulation {
         else { return }
         violate(.wrongResults, "node \(index) commits \(round) of \(frame)")
     }
+
+    /// Checks that nobody takes over the film of a node that it keeps out of the frame.
+    mutating func checkAdoption(of frame: FrameID, from source: ParticipantID, at index: Int) {
+        guard let participant = nodes[index].process?.node.participant(of: frame),
+            participant.term.root != source, participant.isHeldBack(source)
+        else { return }
+        violate(.wrongResults, "node \(index) takes the film of \(frame) from \(source)")
+    }
 }

@@ -202,6 +202,7 @@ extension Simulation {
         _ = withKeeper(frame, at: index) { $0.fetch = nil }
         let disposition = nodes[index].process?.node.filmFetched(
             frame, coverage: film.coverage, from: source, at: local)
+        if disposition == .replace { checkAdoption(of: frame, from: source, at: index) }
         apply(disposition ?? .discard, film, to: frame, at: index)
     }
 

@@ -28,7 +28,8 @@ extension Simulation {
             at: now + random.duration(below: Self.judging))
     }
 
-    /// Whether a film has all stages of a tile before the one in question, and nothing of that.
+    /// Whether a film has all stages of a tile before the one in question, and nothing of that or
+    /// of later ones.
     private func isJudgeable(
         _ film: SimulatedFilm, _ tile: TileStage, _ space: WorkSpace
     ) -> Bool {
@@ -38,8 +39,10 @@ extension Simulation {
         let hasOthers = (1..<tile.stage).allSatisfy {
             film.coverage.contains(space.units(ofTile: tile.tile, inStage: $0))
         }
-        let next = space.units(ofTile: tile.tile, inStage: tile.stage)
-        return hasFirst && hasOthers && !film.coverage.intersects(next)
+        let hasLater = (tile.stage..<space.stageCount).contains {
+            film.coverage.intersects(space.units(ofTile: tile.tile, inStage: $0))
+        }
+        return hasFirst && hasOthers && !hasLater
     }
 
     /// Nodes of another class see a little other sums, and decide otherwise now and then.
@@ -47,11 +50,16 @@ extension Simulation {
         _ film: SimulatedFilm, _ tile: TileStage, ofJob number: Int, at index: Int
     ) -> Bool {
         let space = jobs[number].tallies.workSpace
-        let isSpared = (1..<tile.stage).contains {
+        let later = 1..<space.stageCount
+        let isSpared = later.contains {
             film.waived.intersects(space.units(ofTile: tile.tile, inStage: $0))
         }
         guard !isSpared else { return false }
+        // By what it has, as the tracer's estimate is: not by what it is asked.
+        let last = later.last {
+            film.coverage.intersects(space.units(ofTile: tile.tile, inStage: $0))
+        }
         let isOther = configuration.otherClass.contains(index) && tile.tile % 8 == 3
-        return tile.stage < jobs[number].tallies.stagesNeeded[tile.tile] + (isOther ? 1 : 0)
+        return 1 + (last ?? 0) < jobs[number].tallies.stagesNeeded[tile.tile] + (isOther ? 1 : 0)
     }
 }

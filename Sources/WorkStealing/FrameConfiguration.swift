@@ -186,6 +186,8 @@ public struct FrameConfiguration: Hashable, Sendable {
     /// How long a listed one keeps its claims meanwhile: as long as a heartbeat takes to bring in
     /// what others got.
     public var disputePatience: Duration = .seconds(1)
+    /// Of those that are kept out, so many are asked again when another one got the same.
+    public var witnessesMax = 16
     /// How often somebody who is kept out asks again at last: the one who differs from it may be
     /// outvoted, or gone.
     public var keptOutInterval: Duration = .seconds(8)

@@ -151,7 +151,7 @@ extension FrameParticipant {
             // Who is slow, or has not heard it, is asked again when there is nobody else.
             let again = check.asked.last {
                 $0 != check.objection?.from && root.position(of: $0) != nil && !dead.contains($0)
-                    && !isQuarantined($0)
+                    && !isHeldBack($0)
             }
             if check.tries < configuration.checkTriesMax, let other = pick(of: fresh) ?? again {
                 let queue = queues[other, default: 0] + 1
@@ -174,7 +174,7 @@ extension FrameParticipant {
             }
             root.checks.waive(at: index)
             statistics.unitsUnverified += 1
-            if let objection = check.objection {
+            if let objection = check.objection, !isHeldBack(objection.from) {
                 // One against the other: the root believes itself, or who was not first.
                 wrong.append((check.owner == identity ? objection.from : check.owner, check.unit))
             }
@@ -211,7 +211,7 @@ extension FrameParticipant {
         let all: [(id: ParticipantID, speed: Double)] = root.members.compactMap { member in
             let speed = member.id == identity ? speed : member.samplesPerSecond
             guard speed > 0, member.id != check.owner, !check.asked.contains(member.id),
-                !dead.contains(member.id), !isQuarantined(member.id),
+                !dead.contains(member.id), !isHeldBack(member.id),
                 member.id == identity || !isMute(member)
             else { return nil }
             return (member.id, speed)
@@ -236,7 +236,7 @@ extension FrameParticipant {
 
     mutating func receive(_ result: CheckResult, from sender: ParticipantID, at now: Instant) {
         learn(result.term, at: now)
-        guard result.term == term, root?.position(of: sender) != nil, !isQuarantined(sender),
+        guard result.term == term, root?.position(of: sender) != nil, !isHeldBack(sender),
             (0..<workSpace.count).contains(result.unit)
         else { return ignore() }
         settleCheck(result, from: sender, at: now)

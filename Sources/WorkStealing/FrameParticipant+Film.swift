@@ -74,7 +74,7 @@ extension FrameParticipant {
         guard let at = fetchAt, at <= now else { return }
         fetch.dueAt = nil
         let dead = dead
-        var holders = fetch.completeAt.filter { !dead.contains($0) }
+        var holders = fetch.completeAt.filter { !dead.contains($0) && mayAdoptFilm(of: $0) }
         if root == nil {
             // The film may have caught up, or be ahead of the ledger: then it is kept.
             let isBehind = filmCoverage.count <= ledger.count && filmCoverage != ledger
@@ -101,7 +101,9 @@ extension FrameParticipant {
         let before = filmCoverage.count
         let units = coverage.count
         let isBetter = root == nil ? units >= before : units > before
-        guard isValid(coverage), coverage != filmCoverage, isBetter, mayReplaceFilm(units) else {
+        guard isValid(coverage), coverage != filmCoverage, isBetter, mayReplaceFilm(units),
+            mayAdoptFilm(of: participant)
+        else {
             fetchEnded(at: now, failed: true)
             return .discard
         }
@@ -111,6 +113,12 @@ extension FrameParticipant {
         if root != nil { filmAdopted(at: now) }
         if isLedgerComplete, !isComplete { wantFilm(at: now + configuration.fetchInterval) }
         return .replace
+    }
+
+    /// Whether nothing is known against a film's holder. What a member's root holds is the frame's
+    /// film, whoever it is.
+    private func mayAdoptFilm(of holder: ParticipantID) -> Bool {
+        !isHeldBack(holder) || holder == term.root
     }
 
     /// A root replaces its film between rounds only, unless the other one ends the frame.

@@ -86,7 +86,7 @@ extension FrameParticipant {
     }
 
     mutating func askForAdmission(at now: Instant) {
-        let interval = nextRequestInterval()
+        let interval = nextRequestInterval(at: now)
         askAdmissionAt = now + interval + random.duration(below: interval)
         let request = AdmissionRequest(
             term: term, samplesPerSecond: speed, reference: reference.digest)
@@ -186,8 +186,12 @@ extension FrameParticipant {
 
     /// When this node takes over, if nothing is heard of the root until then.
     var successionAt: Instant? {
-        guard root == nil, !isDone, !isQuarantined, !isKeptOut else { return nil }
+        guard root == nil, !isDone, !isQuarantined else { return nil }
         let rootIsDead = dead.contains(term.root)
+        // Nobody can tell which of two is wrong. When the other is gone, the one whose user waits
+        // for the frame goes on.
+        let isOriginator = frame.originator.node == identity.node
+        guard !isKeptOut || rootIsDead && isOriginator else { return nil }
         switch standing {
         case .joining where !rootIsDead:
             return nil
@@ -219,6 +223,7 @@ extension FrameParticipant {
         endContribution(before: nil)
         checkWork.cancel()
         thief.request = nil
+        reference.differing = nil
         term = new
         round = nil
         standing = .listed

@@ -2,7 +2,7 @@
 // else, and tells its digest with the request for admission; who differs is kept out of the frame
 // (docs/PROTOCOL.md §8, docs/adr/0022-admission.md).
 
-import MeshCore
+package import MeshCore
 
 /// A participant's own part in that.
 struct ReferenceState: Sendable {
@@ -17,8 +17,9 @@ struct ReferenceState: Sendable {
     var toldAt: Instant?
     /// While this node is kept out: how many others got something else.
     var differing: Int?
-    /// How often it has asked nevertheless, in this term.
+    /// How often it has asked nevertheless, in this term, and when it last did.
     var requests = 0
+    var requestedAt: Instant?
 
     init(of frame: FrameID, in workSpace: WorkSpace) {
         unit = Self.unit(of: frame, in: workSpace)
@@ -135,19 +136,25 @@ extension FrameParticipant {
     var firstRequestAt: Instant { beganAt + configuration.referencePatience }
 
     /// The time until the next request. Who is kept out does not ask for ever as often.
-    mutating func nextRequestInterval() -> Duration {
+    mutating func nextRequestInterval(at now: Instant) -> Duration {
         let interval = configuration.admissionInterval
+        reference.requestedAt = now
         guard isKeptOut else { return interval }
         reference.requests += 1
         return min(interval * (1 << min(reference.requests, 16)), configuration.keptOutInterval)
     }
 
     /// The root says how many others got something else of the reference unit, if that keeps this
-    /// node out; or that nothing does any more.
+    /// node out; or that nothing does any more. If it says so without having been asked, it wants
+    /// to hear this node.
     mutating func noteDiffering(_ count: Int, at now: Instant) {
         if count > 0 {
             if reference.differing == nil {
                 emit(.event(.keptOut(identity, differing: count)))
+            } else if let requestedAt = reference.requestedAt,
+                requestedAt + configuration.admissionInterval <= now
+            {
+                askAdmissionAt = now
             }
             reference.differing = count
         } else if isKeptOut {
@@ -185,11 +192,12 @@ extension FrameParticipant {
         if isNew || root?.references.pending.isEmpty == false {
             judgeReferences(asking: participant, at: now)
         }
+        if isNew { callWitnesses(for: participant) }
         return !isHeldBack(participant)
     }
 
-    /// Whether what somebody has rendered goes into no sum at present.
-    func isHeldBack(_ participant: ParticipantID) -> Bool {
+    /// Whether what somebody has rendered goes into no sum at present, and its film is not adopted.
+    package func isHeldBack(_ participant: ParticipantID) -> Bool {
         isQuarantined(participant) || root?.references.isPending(participant) == true
     }
 
@@ -213,6 +221,20 @@ extension FrameParticipant {
                 }
             }
         }
+        // What is being gathered may hold results of one that was trusted when it was planned.
+        if case .gathering = root?.phase,
+            let cause = root?.contributors.first(where: isHeldBack)
+        {
+            abandonRound(cause: cause, at: now)
+        }
+    }
+
+    /// Somebody is kept out, and so were others that got the same: as many voices count as are
+    /// there at the same time, and these may have been silent for long. They are made to ask again.
+    private mutating func callWitnesses(for participant: ParticipantID) {
+        guard isHeldBack(participant), let witnesses = root?.references.witnesses(for: participant)
+        else { return }
+        sendStart(to: Array(witnesses.suffix(configuration.witnessesMax)), isWhole: true)
     }
 
     /// Nothing is against somebody. Who was kept out until now is told to ask again.

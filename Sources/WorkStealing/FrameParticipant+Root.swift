@@ -127,10 +127,15 @@ extension FrameParticipant {
         sealWaived()
         for participant in gone {
             emit(.event(.dismissed(participant)))
-            if !references.isPending(participant) || dead.contains(participant) {
+            let isPending = references.isPending(participant)
+            if !isPending || dead.contains(participant) {
                 self.root?.references.remove(participant)
             }
-            self.root?.checks.expire(asked: participant, at: now)
+            if isPending {
+                self.root?.checks.forget(participant, at: now)
+            } else {
+                self.root?.checks.expire(asked: participant, at: now)
+            }
             waiting.removeAll { $0.id == participant }
         }
         sendStart(to: gone)

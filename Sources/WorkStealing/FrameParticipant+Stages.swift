@@ -30,6 +30,8 @@ extension FrameParticipant {
         _ asked: [TileStage], needed: Set<Int>, term askedTerm: Term, at now: Instant
     ) {
         defer { settle(at: now) }
+        // A machine that miscalculates does not see noise as it is.
+        let needed = isQuarantined ? Set(asked.map(\.tile)) : needed
         guard term == askedTerm, let opened = root?.stages?.settle(asked, needed: needed) else {
             return
         }

@@ -134,6 +134,17 @@ struct ReferenceBook: Sendable {
         return entries.count { $0.key != participant && !$0.value.digest.agrees(with: digest) }
     }
 
+    /// Who got the same as this one and is kept out with it, in the order of being heard of.
+    func witnesses(for participant: ParticipantID) -> [ParticipantID] {
+        guard let entry = entries[participant] else { return [] }
+        let alike = pending.filter {
+            $0 != participant && entries[$0]?.digest.agrees(with: entry.digest) == true
+        }
+        return alike.sorted { a, b in
+            (entries[a]?.heardAt ?? .zero, a) < (entries[b]?.heardAt ?? .zero, b)
+        }
+    }
+
     private func trusted(where condition: (UnitDigest) -> Bool) -> [ParticipantID] {
         entries.filter { $0.value.isTrusted && condition($0.value.digest) }.keys.sorted()
     }

@@ -48,10 +48,7 @@ struct StageBook: Sendable {
             SampleRange(workSpace.units(ofStage: 0).upperBound, workSpace.count))
         var open: [SampleRange] = []
         for tile in 0..<tiles {
-            for stage in 1..<max(1, workSpace.stageCount)
-            where film.intersects(workSpace.units(ofTile: tile, inStage: stage)) {
-                opened[tile] = stage + 1
-            }
+            opened[tile] = lastStage(of: tile, in: film) + 1
             for stage in 1..<opened[tile] {
                 open.append(workSpace.units(ofTile: tile, inStage: stage))
             }
@@ -64,11 +61,10 @@ struct StageBook: Sendable {
         var due: [TileStage] = []
         var open: [SampleRange] = []
         for tile in progress.indices where progress[tile] == .open {
-            // Others may have been told by another root that a stage is open.
-            while opened[tile] < workSpace.stageCount {
-                let next = workSpace.units(ofTile: tile, inStage: opened[tile])
-                guard film.intersects(next) else { break }
-                open.append(next)
+            // Another root opened what the film has of later stages. It knew all those before, which
+            // this film may lack: a verdict is about no samples but theirs.
+            while opened[tile] <= lastStage(of: tile, in: film) {
+                open.append(workSpace.units(ofTile: tile, inStage: opened[tile]))
                 opened[tile] += 1
             }
             while held[tile] < opened[tile], has(film, tile, stage: held[tile]) { held[tile] += 1 }
@@ -76,8 +72,19 @@ struct StageBook: Sendable {
             progress[tile] = .asked
             due.append(TileStage(tile: tile, stage: opened[tile]))
         }
-        if !open.isEmpty { closed.subtract(IntervalSet(open)) }
+        if !open.isEmpty {
+            closed.subtract(IntervalSet(open))
+            // These may have been the last tiles about which nothing was decided.
+            waive()
+        }
         return due
+    }
+
+    /// The last stage of which a film has something of a tile; the first if it has none.
+    private func lastStage(of tile: Int, in film: IntervalSet) -> Int {
+        guard film.upperBound > workSpace.units(ofStage: 0).upperBound else { return 0 }
+        let later = (1..<max(1, workSpace.stageCount)).reversed()
+        return later.first { film.intersects(workSpace.units(ofTile: tile, inStage: $0)) } ?? 0
     }
 
     private func has(_ film: IntervalSet, _ tile: Int, stage: Int) -> Bool {

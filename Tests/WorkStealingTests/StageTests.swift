@@ -86,6 +86,53 @@ struct StageTests {
         #expect(!late.closed.contains(22))
     }
 
+    @Test("A tile of which a film has a later stage is not decided before the film has all up to it")
+    func laterStage() throws {
+        // Tile 1 was rendered by another root's leave up to stage 2; only the last is here so far.
+        var film = units(SampleRange(0, 20))
+        var book = StageBook(try space(), film: IntervalSet())
+        film.insert(25)
+        #expect(book.due(film).map(\.tile) == [0, 2, 3])
+        #expect(book.closed == units(SampleRange(20, 21), SampleRange(22, 25), SampleRange(26, 32)))
+        film.insert(21)
+        #expect(book.due(film) == [TileStage(tile: 1, stage: 3)])
+        book.checkInvariants()
+    }
+
+    @Test("The last tile about which nothing was decided is opened by what the film has of it")
+    func decidedByFilm() throws {
+        var book = StageBook(try space(), film: IntervalSet())
+        var film = units(SampleRange(0, 20))
+        film.remove(1)
+        _ = book.settle(book.due(film), needed: [])
+        #expect(book.pending.isEmpty)
+        film.formUnion(units(SampleRange(1, 2), SampleRange(29, 30)))
+        #expect(book.due(film).isEmpty)
+        #expect(
+            book.pending
+                == IntervalSet(
+                    [20, 22, 23, 24, 26, 27, 28, 30, 31].map { SampleRange($0, $0 + 1) }))
+        book.checkInvariants()
+    }
+
+    @Test("A root that was found wrong lets all tiles have all stages")
+    func quarantinedRoot() throws {
+        let space = try space()
+        var machine = FrameParticipant(
+            originating: frame, workSpace: space, identity: identity,
+            configuration: FrameConfiguration(), seed: 1, at: .zero)
+        machine.quarantine(identity, event: nil, at: .zero)
+        _ = machine.filmFetched(
+            coverage: IntervalSet(space.units(ofStage: 0)), from: other, at: .zero)
+        var asked: [TileStage] = []
+        while let directive = machine.nextDirective() {
+            if case .judge(let tiles, _) = directive { asked += tiles }
+        }
+        #expect(asked.count == 4)
+        machine.judged(asked, needed: [], term: term, at: .zero)
+        #expect(machine.closedUnits == units(SampleRange(24, 32)))
+    }
+
     /// Lets a root without others render until it wants to know about tiles or is done.
     private func render(
         _ machine: inout FrameParticipant, now: inout Instant, needs: (TileStage) -> Bool
