@@ -39,8 +39,9 @@ enum StreamBounds {
     /// What the system may hold of a film's stream on its way along a tree. Many such streams share
     /// a link: with as much as the system would take by itself they fill the queues of the
     /// network, and those that begin later take long to get their share (8 nodes at 1 Gbit/s:
-    /// 0.45 s in place of 0.49 s). Enough for 1 Gbit/s at 1 ms in one stream.
-    static let treeBufferBytes: Int32 = 64 << 10
+    /// 0.45 s in place of 0.49 s). Enough for 1 Gbit/s at 4 ms in one stream; with a quarter of it
+    /// senders are woken so often that rounds of 8 nodes take 8 % more processor time.
+    static let treeBufferBytes: Int32 = 256 << 10
     /// Tiles of one child that wait for the others' before its stream pauses, and resumes.
     static let waitingTilesHigh = 256
     static let waitingTilesLow = 64

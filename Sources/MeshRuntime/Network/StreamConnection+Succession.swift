@@ -140,8 +140,8 @@ extension StreamConnection {
             return
         }
         // A stream that was never opened is no reason to go on; nor is much that nobody will read.
-        let wasOpened = succession.isOpener || counters.framesReceived > 0
-        guard wasOpened, mayBeSucceeded, output.byteCount <= Self.unsentBytesMax else {
+        let frames = succession.isOpener ? counters.framesSent : counters.framesReceived
+        guard frames > 0, mayBeSucceeded, output.byteCount <= Self.unsentBytesMax else {
             return end(.closedByPeer)
         }
         guard enqueue(kind: SuccessionKind.end, payload: []) else { return }

@@ -122,7 +122,11 @@ public final class StreamConnection {
 
     /// Whether frames are still taken.
     public var isOpen: Bool {
-        !closesWhenReady && [.connecting, .greeting, .ready].contains(state)
+        guard !closesWhenReady else { return false }
+        return switch state {
+        case .connecting, .greeting, .ready: true
+        case .parting, .lingering, .closed: false
+        }
     }
 
     /// Whether what the peer sends is looked at.
@@ -225,9 +229,9 @@ public final class StreamConnection {
             end(reasonOfClosing ?? .failed(error))
         } else if count > 0 {
             counters.bytesReceived += count
-            // What a lingering stream receives counts for nothing, its patience included.
+            // What a stream receives that is over here counts for nothing, its patience included.
             guard isListening else { return }
-            lastActivity = EventLoop.now
+            if reasonOfClosing == nil { lastActivity = EventLoop.now }
             let input = UnsafeRawBufferPointer(start: bytes, count: count)
             if let session { open(input, with: session) } else { decode(input) }
         }

@@ -53,8 +53,11 @@ public final class StreamListener {
     private var greeting: [DoorKeeping.Ticket: StreamConnection] = [:]
     /// Connections that wait for another stream to be opened on them.
     private var kept: [ObjectIdentifier: StreamConnection] = [:]
-    /// The most of them; beyond it a connection ends with its stream.
+    /// The most of them, and of one node; beyond it a connection ends with its stream.
     var keptMax = 256
+    var keptOfNodeMax = 16
+    /// Whether connections are kept that were opened with this key.
+    private var isAccepted: (KeyID) -> Bool = { _ in true }
 
     private init(
         isTCP: Bool, preamble: StreamPreamble, security: StreamSecurity, limits: StreamLimits
@@ -134,6 +137,7 @@ public final class StreamListener {
         onConnection = nil
         onRejected = nil
         for connection in greeting.values { connection.abort() }
+        for stream in kept.values { stream.abort() }
         handle?.close()
         handle = nil
     }
@@ -186,8 +190,10 @@ public final class StreamListener {
         onConnection(connection)
     }
 
-    /// Closes the connections that wait and were opened with a key that is not accepted any more.
-    func renew(isAccepted: (KeyID) -> Bool) {
+    /// Closes the connections that wait and were opened with a key that is not accepted any more,
+    /// and keeps none of those that are in use.
+    func renew(isAccepted: @escaping (KeyID) -> Bool) {
+        self.isAccepted = isAccepted
         for stream in kept.values where stream.key.map({ !isAccepted($0) }) ?? false {
             stream.closeAfterFlush()
         }
@@ -209,7 +215,9 @@ extension StreamListener: StreamKeeper {
     var keptStreams: [StreamConnection] { Array(kept.values) }
 
     func hasRoom(for stream: StreamConnection) -> Bool {
-        handle != nil && onConnection != nil && kept.count < keptMax
+        handle != nil && onConnection != nil && stream.key.map(isAccepted) ?? true
+            && kept.count < keptMax
+            && kept.values.count { $0.peerNode == stream.peerNode } < keptOfNodeMax
     }
 
     /// Hands over a connection again, for the next stream that its peer opens on it.

@@ -33,6 +33,8 @@ final class StreamPool: StreamKeeper {
     private let idleLimit: Duration
     private let allMax: Int
     private var isClosed = false
+    /// Whether connections are kept that were opened with this key.
+    private var isAccepted: (KeyID) -> Bool = { _ in true }
     /// Streams that were begun on a kept connection.
     private(set) var reusedCount = 0
 
@@ -62,7 +64,8 @@ final class StreamPool: StreamKeeper {
     // MARK: - Keeping
 
     func hasRoom(for stream: StreamConnection) -> Bool {
-        guard !isClosed, let peer = Self.peer(of: stream) else { return false }
+        guard !isClosed, stream.key.map(isAccepted) ?? true, let peer = Self.peer(of: stream)
+        else { return false }
         return kept.count { $0.peer == peer } < Self.perPeerMax
     }
 
@@ -99,8 +102,10 @@ final class StreamPool: StreamKeeper {
         }
     }
 
-    /// Closes the connections that were opened with a key that is not accepted any more.
-    func renew(isAccepted: (KeyID) -> Bool) {
+    /// Closes the connections that were opened with a key that is not accepted any more, and keeps
+    /// none of those that are in use.
+    func renew(isAccepted: @escaping (KeyID) -> Bool) {
+        self.isAccepted = isAccepted
         close { $0.stream.key.map { !isAccepted($0) } ?? false }
     }
 

@@ -21,11 +21,20 @@ struct FloodWatch {
     /// More addresses than these are not told apart.
     private static let addressesMax = 1_024
 
+    /// Of a loud address so many of those let in, in that time, say that it still is. A stranger that
+    /// sends a little in its name does not keep it loud.
+    private static let loudAgain = 3
+
+    /// The ticks until an address is loud no more, and what was let in of it since it was.
+    private struct Loudness {
+        var ticks = FloodWatch.ticksAfter
+        var unopened = 0
+    }
+
     /// Since the last tick, of addresses that are not loud, without their ports.
     private var unopened: [NodeAddress: Int] = [:]
     private var unopenedCount = 0
-    /// With the ticks until they are forgotten.
-    private var loud: [NodeAddress: Int] = [:]
+    private var loud: [NodeAddress: Loudness] = [:]
     /// Of addresses that are not loud, one packet in so many is let in.
     private(set) var oneIn = 1
     private var quietTicks = 0
@@ -38,7 +47,7 @@ struct FloodWatch {
     mutating func note(_ source: NodeAddress) -> Bool {
         let address = source.with(port: 0)
         if loud[address] != nil {
-            loud[address] = Self.ticksAfter
+            loud[address]?.unopened += 1
             return false
         }
         unopenedCount += 1
@@ -52,7 +61,7 @@ struct FloodWatch {
             oneIn = min(oneIn * Self.step, Self.oneInMax)
         }
         for address in most where loud.count < DatagramSocket.loudSendersMax {
-            loud[address] = Self.ticksAfter
+            loud[address] = Loudness()
         }
         quietTicks = 0
         unopened = [:]
@@ -62,7 +71,12 @@ struct FloodWatch {
 
     /// To be called twice a second.
     mutating func tick() {
-        loud = loud.compactMapValues { $0 > 1 ? $0 - 1 : nil }
+        loud = loud.compactMapValues { loudness in
+            if loudness.ticks > 1 {
+                return Loudness(ticks: loudness.ticks - 1, unopened: loudness.unopened)
+            }
+            return loudness.unopened >= Self.loudAgain ? Loudness() : nil
+        }
         let estimate = unopenedCount * oneIn
         quietTicks = unopenedCount * Self.step < Self.unopenedMax ? quietTicks + 1 : 0
         if quietTicks >= Self.ticksAfter {

@@ -128,11 +128,10 @@ extension NodeRuntime {
         if !gone.isEmpty {
             notice("the mesh's old key is revoked")
             revokedAt = EventLoop.now
-            let isAccepted = { [keyring] in keyring.key($0) != nil }
-            links.renew(isAccepted: isAccepted)
-            pool.renew(isAccepted: isAccepted)
-            endpoint.listener.renew(isAccepted: isAccepted)
+            links.renew { next.key($0) != nil }
         }
+        pool.renew { next.key($0) != nil }
+        endpoint.listener.renew { next.key($0) != nil }
         if next.accepted != before.accepted { restartDiscovery() }
     }
 

@@ -192,10 +192,13 @@ struct SuccessionTests {
 
     @Test(
         "As many connections are kept as there is room for, the last ones, and none for long",
-        arguments: [(8, 5, 5), (3, 64, 3), (256, 64, 8)])
-    func bounds(acceptorMax: Int, openerMax: Int, expected: Int) async throws {
+        arguments: [(8, 16, 5, 5), (3, 16, 64, 3), (256, 16, 64, 8), (256, 4, 64, 4)])
+    func bounds(
+        acceptorMax: Int, ofNodeMax: Int, openerMax: Int, expected: Int
+    ) async throws {
         let line = try Line(pool: StreamPool(idleLimit: .seconds(3), allMax: openerMax))
         line.listener.keptMax = acceptorMax
+        line.listener.keptOfNodeMax = ofNodeMax
         #expect(StreamPool.perPeerMax == 8)
         var pairs: [(StreamConnection, Line.Accepted)] = []
         for number in UInt8(0)..<12 { pairs.append(try await line.opened(number)) }
@@ -231,8 +234,58 @@ struct SuccessionTests {
         line.close()
     }
 
-    @Test("What a peer sends out of turn ends the connection")
-    func outOfTurn() async throws {
+    @Test("A stream that is over here ends soon, though its peer goes on to send")
+    func trickle() async throws {
+        var limits = StreamLimits()
+        limits.lingerTimeout = .milliseconds(500)
+        let line = try Line(limits: limits)
+        let (stream, peer) = try await line.opened(1)
+        // It does not hear that the stream is over.
+        peer.stream.pauseReading()
+        var end: StreamCloseReason?
+        stream.onClose = { end = $0 }
+        stream.finish()
+        var sent = 0
+        while end == nil, sent < 100 {
+            peer.stream.send(kind: 2, payload: [1])
+            sent += 1
+            await Loop.pause(.milliseconds(100))
+        }
+        #expect(end == .closedHere && sent < 100)
+        #expect(line.pool.count == 0)
+        line.close()
+    }
+
+    @Test("A connection under a key that was revoked meanwhile is not kept", arguments: [true, false])
+    func revoked(byOpener: Bool) async throws {
+        let line = try Line()
+        let (stream, peer) = try await line.opened(1)
+        if byOpener {
+            line.pool.renew { _ in false }
+        } else {
+            line.listener.renew { _ in false }
+        }
+        var end: StreamCloseReason?
+        stream.onClose = { end = $0 }
+        stream.finish()
+        peer.stream.finish()
+        #expect(await Loop.until { end != nil && line.listener.door.openCount == 0 })
+        #expect(line.pool.count == 0 && line.listener.keptCount == 0)
+        line.close()
+    }
+
+    @Test("A listener that closes takes along what waits for another stream")
+    func closedListener() async throws {
+        let line = try Line()
+        let (stream, peer) = try await line.opened(1)
+        await line.finish(stream, peer.stream)
+        line.listener.close()
+        #expect(await Loop.until { line.pool.count == 0 })
+        line.close()
+    }
+
+    @Test("What a peer sends out of turn ends the connection", arguments: [true, false])
+    func outOfTurn(isEnd: Bool) async throws {
         let line = try Line()
         // Before a later stream is opened nobody speaks but its opener.
         var (stream, peer) = try await line.opened(1)
@@ -240,7 +293,7 @@ struct SuccessionTests {
         let onConnection = line.listener.onConnection
         line.listener.onConnection = { next = $0 }
         await line.finish(stream, peer.stream)
-        next?.send(kind: 2, payload: [])
+        if isEnd { next?.finish() } else { next?.send(kind: 2, payload: []) }
         #expect(await Loop.until { line.pool.count == 0 && line.listener.door.openCount == 0 })
 
         // A welcome that was not owed, and an opening that is answered by something else.
