@@ -113,7 +113,7 @@ let package = Package(
             ],
             swiftSettings: vectorised),
         .testTarget(
-            name: "TracerTests", dependencies: ["Tracer"], swiftSettings: vectorised),
+            name: "TracerTests", dependencies: ["Tracer", "CTracerSIMD"], swiftSettings: vectorised),
         // Tests of the program as a user runs it.
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: strict),
         .testTarget(

@@ -1,5 +1,6 @@
 // Packing is exact for every value, and bytes from outside never trap.
 
+import CTracerSIMD
 import MeshCore
 import Testing
 
@@ -44,6 +45,65 @@ struct FilmPackingTests {
         }
         tile.nonFiniteSamples = -Int64(width)
         #expect(try roundTrip(tile) == tile)
+    }
+
+    /// Items of so many bits, the lowest bits first.
+    private func bits(of items: [UInt64], width: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: (items.count * width + 7) / 8)
+        for (index, item) in items.enumerated() {
+            for bit in 0..<width where item >> UInt64(bit) & 1 == 1 {
+                let place = index * width + bit
+                bytes[place / 8] |= 1 << UInt8(place % 8)
+            }
+        }
+        return bytes
+    }
+
+    /// Packs into memory with a guard behind what may be written, and takes what was to be.
+    private func guarded(_ size: Int, _ pack: (UnsafeMutablePointer<UInt8>?) -> Void) -> [UInt8] {
+        let room = size + Int(CTRACER_PACK_SLACK)
+        var bytes = [UInt8](repeating: 0xa5, count: room + 64)
+        bytes.withUnsafeMutableBufferPointer { pack($0.baseAddress) }
+        #expect(bytes[room...].allSatisfy { $0 == 0xa5 })
+        return Array(bytes[..<size])
+    }
+
+    @Test("A block of any count and width has its range and its bits", arguments: 1...64)
+    func blocks(width: Int) {
+        var random = RandomNumbers(seed: 400 + UInt64(width))
+        let counts = [
+            1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 56, 64, 65, 128, 200, 248, 255, 256,
+        ]
+        for count in counts {
+            for low in [0, -5, 1 << 40, .min, Int64.max] {
+                // The smallest and the largest are among them when there are two or more.
+                var items = (0..<count).map { _ in random.next() >> UInt64(64 - width) }
+                items[random.below(count)] = 0
+                let most = UInt64.max >> UInt64(64 - width)
+                if count > 1, let index = items.indices.first(where: { items[$0] != 0 }) {
+                    items[index] = most
+                }
+                let largest = items.max() ?? 0
+                let base = low == .max ? Int64.max &- Int64(bitPattern: largest) : low
+                // Values that wrap have another range.
+                guard base <= base &+ Int64(bitPattern: largest) || width == 64 else { continue }
+                let values = items.map { base &+ Int64(bitPattern: $0) }
+                var range: (Int64, Int64) = (0, 0)
+                ctracer_range_wide(values, count, &range.0, &range.1)
+                #expect(range.0 == values.min() && range.1 == values.max())
+                let size = (count * width + 7) / 8
+                let packed = guarded(size) {
+                    ctracer_pack_wide(values, count, base, UInt32(width), $0)
+                }
+                #expect(packed == bits(of: items, width: width), "\(count) values")
+                guard width <= 32 else { continue }
+                let narrow = items.map { Int32(truncatingIfNeeded: $0) &- 7 }
+                let packedNarrow = guarded(size) {
+                    ctracer_pack_narrow(narrow, count, -7, UInt32(width), $0)
+                }
+                #expect(packedNarrow == bits(of: items, width: width), "\(count) narrow values")
+            }
+        }
     }
 
     @Test("To add a packed tile is to add the tile", arguments: [1, 7, 255, 256, 1_000, 1_024])

@@ -86,7 +86,8 @@ struct StageTests {
         #expect(!late.closed.contains(22))
     }
 
-    @Test("A tile of which a film has a later stage is not decided before the film has all up to it")
+    @Test(
+        "A tile of which a film has a later stage is not decided before the film has all up to it")
     func laterStage() throws {
         // Tile 1 was rendered by another root's leave up to stage 2; only the last is here so far.
         var film = units(SampleRange(0, 20))

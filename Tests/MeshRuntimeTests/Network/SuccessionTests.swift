@@ -256,7 +256,8 @@ struct SuccessionTests {
         line.close()
     }
 
-    @Test("A connection under a key that was revoked meanwhile is not kept", arguments: [true, false])
+    @Test(
+        "A connection under a key that was revoked meanwhile is not kept", arguments: [true, false])
     func revoked(byOpener: Bool) async throws {
         let line = try Line()
         let (stream, peer) = try await line.opened(1)
