@@ -60,10 +60,12 @@ struct StageBook: Sendable {
     mutating func due(_ film: IntervalSet) -> [TileStage] {
         var due: [TileStage] = []
         var open: [SampleRange] = []
+        let hasOthers = !film.isDisjoint(with: closed)
         for tile in progress.indices where progress[tile] == .open {
             // Another root opened what the film has of later stages. It knew all those before, which
             // this film may lack: a verdict is about no samples but theirs.
-            while opened[tile] <= lastStage(of: tile, in: film) {
+            let last = hasOthers ? lastStage(of: tile, in: film) : 0
+            while opened[tile] <= last {
                 open.append(workSpace.units(ofTile: tile, inStage: opened[tile]))
                 opened[tile] += 1
             }
