@@ -21,9 +21,9 @@ struct LabFrame: Hashable, Sendable {
     /// About two seconds there: the first frame of a soak, and the one asked for beside it.
     static let soak = [21, 22].map { LabFrame(size: "320x240", samplesPerPixel: 48, seed: $0) }
 
-    /// An adaptive one that takes as long.
+    /// An adaptive one that takes as long, and of which nearly half is waived.
     static let adaptive = LabFrame(
-        size: "320x240", samplesPerPixel: 200, seed: 23, noiseTarget: 0.05)
+        size: "320x240", samplesPerPixel: 96, seed: 23, noiseTarget: 0.15)
 
     /// The arguments of a rendering into `folder`.
     func arguments(in folder: String, label: String) -> [String] {
